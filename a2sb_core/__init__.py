@@ -1,0 +1,1 @@
+"""Core of the restoration framework: interfaces, plugins, configuration and the engine."""

@@ -1,0 +1,1 @@
+"""Configuration: components by name, whole runs, and how they are loaded."""

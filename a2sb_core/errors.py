@@ -1,0 +1,31 @@
+"""Errors a user can act on: each message says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+
+class A2SBError(Exception):
+    """Base of every error this project raises on purpose; the command line prints it without a traceback."""
+
+
+class ConfigError(A2SBError):
+    """A configuration is wrong: the message names the field, what was expected and what is known."""
+
+
+class PluginError(A2SBError):
+    """A plugin is unknown, ambiguous or broken."""
+
+
+class AudioError(A2SBError):
+    """An audio file or array can not be used as asked."""
+
+
+class ModelError(A2SBError):
+    """A model folder, checkpoint or state dict does not fit."""
+
+
+class TaskError(A2SBError):
+    """A restoration was asked for that this model or this audio does not allow."""
+
+
+class TrainingError(A2SBError):
+    """Training can not start or go on."""

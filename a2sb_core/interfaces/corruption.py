@@ -1,0 +1,142 @@
+"""Corruption: what is done to clean audio in training, and found missing in damaged audio."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from a2sb_core.config.component import ComponentConfig, FrozenConfig
+from a2sb_core.errors import TaskError
+from a2sb_core.interfaces.component import Component
+from a2sb_core.interfaces.types import Degraded, Grid, Item, Noise
+
+Stretches = tuple[tuple[float, float], ...]
+
+
+class Corruption(Component, ABC):
+    """A kind of damage, in Hz and seconds.
+
+    ``Parameters`` (a nested frozen configuration) describes one damage, drawn at random in training
+    and given by the user, or found by :meth:`detect`, in restoration.
+
+    Most authors derive from :class:`MaskCorruption` or :class:`WaveformCorruption` and write
+    one method more than :meth:`draw`.
+
+    Attributes:
+        task: the name under which a user asks for the restoration (``--task``).
+
+    Example:
+        >>> import torch
+        >>> from a2sb_core.interfaces import ComponentConfig, FrozenConfig, MaskCorruption
+        >>> class Notch(MaskCorruption):
+        ...     '''An octave that is missing.'''
+        ...     task = "notch"
+        ...     class Config(ComponentConfig):
+        ...         name: str = "notch"
+        ...     class Parameters(FrozenConfig):
+        ...         low_hz: float
+        ...     def draw(self, duration_s, generator):
+        ...         return self.Parameters(low_hz=1000 * float(torch.rand((), generator=generator)))
+        ...     def missing(self, grid, parameters):
+        ...         low = parameters.low_hz
+        ...         rows = (grid.freqs_hz >= low) & (grid.freqs_hz < 2 * low)
+        ...         return rows[:, None].expand(grid.shape)
+        >>> notch = Notch.Config().build()
+        >>> notch.draw(1.0, torch.Generator().manual_seed(0))
+        Parameters(low_hz=496.25658988952637)
+    """
+
+    kind = "corruption"
+    task: ClassVar[str]
+    Parameters: ClassVar[type[FrozenConfig]]
+
+    @abstractmethod
+    def draw(self, duration_s: float, generator: torch.Generator) -> Any:
+        """Draw ``Parameters`` for a training item of ``duration_s`` seconds."""
+
+    @abstractmethod
+    def degrade(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
+        """Apply the damage to a clean item."""
+
+    @abstractmethod
+    def observe(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
+        """Describe an item that is really damaged so; looks at observed content only."""
+
+    def detect(self, wave: Tensor, sample_rate: int) -> Any | None:
+        """Find the damage in audio (C, T): ``Parameters``, or None where there is none.
+
+        Raises:
+            TaskError: this corruption can not be found from the audio alone.
+        """
+        raise TaskError(
+            f"the task `{self.task}` can not find the damage by itself; "
+            f"give it: {', '.join(self.Parameters.model_fields)}"
+        )
+
+    def stretches(self, parameters: Any) -> Stretches | None:
+        """Stretches of time (start, end), in seconds, in which the audio is damaged; None: anywhere."""
+        return None
+
+    def for_task(self, task: str) -> Corruption:
+        """Return the corruption that serves ``task``: this one, or one it is made of.
+
+        Raises:
+            TaskError: the task is not served; the message lists those that are.
+        """
+        if task not in self.tasks():
+            raise TaskError(
+                f"this model can not do the task `{task}`; it can do: {', '.join(self.tasks())}"
+            )
+        return self
+
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks that :meth:`for_task` accepts."""
+        return (self.task,)
+
+
+class MaskCorruption(Corruption):
+    """Content that is missing in some rows and frames, everything else untouched.
+
+    Equation (8): X1 = X0 where nothing is missing, N(0, sigma_M^2) noise elsewhere.
+    """
+
+    class Config(ComponentConfig):
+        """``fill_std`` is the noise level sigma_M of (8)."""
+
+        fill_std: float = 0.5
+
+    @abstractmethod
+    def missing(self, grid: Grid, parameters: Any) -> Tensor:
+        """Return a boolean (F, W), True where content is missing."""
+
+    def degrade(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
+        """Replace what is missing by noise, (8)."""
+        missing = self.missing(item.grid, parameters).to(item.z.device)[None, None]
+        fill = getattr(self.config, "fill_std", 0.5) * noise.at(0, 0, item.z.shape[-1])
+        return Degraded(torch.where(missing, fill.to(item.z.dtype), item.z), missing)
+
+    def observe(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
+        """Replace what is missing by noise: what stands there is never looked at."""
+        return self.degrade(item, parameters, noise)
+
+
+class WaveformCorruption(Corruption):
+    """Damage to the waveform itself that may change everything (noise, clipping and the like).
+
+    The bridge then starts from the damaged signal, and ``missing`` is None.
+    """
+
+    @abstractmethod
+    def apply(self, wave: Tensor, parameters: Any, noise: Noise) -> Tensor:
+        """Damage clean audio (B, T); returns a new tensor of the same shape."""
+
+    def degrade(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
+        """Damage the audio and encode it."""
+        return Degraded(item.representation.encode(self.apply(item.wave, parameters, noise)), None)
+
+    def observe(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
+        """Take the damaged audio as it is."""
+        return Degraded(item.z, None)
