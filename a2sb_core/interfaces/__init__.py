@@ -1,5 +1,6 @@
 """The abstract parts of a restoration system; everything concrete is a plugin."""
 
+from a2sb_core.audio.bandwidth import CutoffEstimate, detect_cutoff
 from a2sb_core.config.component import (
     AnyBackbone,
     AnyBridge,
@@ -35,8 +36,9 @@ from a2sb_core.interfaces.types import Degraded, Gaussian, Grid, Item, Noise
 __all__ = [
     "A2SBError", "AnyBackbone", "AnyBridge", "AnyCorruption", "AnyMetric", "AnyPrediction",
     "AnyRepresentation", "AnyRestorer", "AnySampler", "AudioError", "AudioRestorer", "Backbone",
-    "Bridge", "Component", "ComponentConfig", "ConfigError", "Corruption", "Degraded", "Denoiser",
+    "Bridge", "Component", "ComponentConfig", "ConfigError", "Corruption", "CutoffEstimate", "Degraded", "Denoiser",
     "FrozenConfig", "Gaussian", "Grid", "Item", "MaskCorruption", "Metric", "ModelError",
     "Network", "Noise", "OnStep", "PluginError", "Prediction", "Representation", "Sampler",
-    "Step", "StepSampler", "TaskError", "TrainingError", "WaveformCorruption", "per_item",
+    "Step", "StepSampler", "TaskError", "TrainingError", "WaveformCorruption", "detect_cutoff",
+    "per_item",
 ]

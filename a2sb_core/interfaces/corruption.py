@@ -76,6 +76,13 @@ class Corruption(Component, ABC):
             f"give it: {', '.join(self.Parameters.model_fields)}"
         )
 
+    def check(self, parameters: Any, duration_s: float, sample_rate: int) -> None:
+        """Refuse parameters that do not lie within audio of that length and rate.
+
+        Raises:
+            TaskError: they do not.
+        """
+
     def stretches(self, parameters: Any) -> Stretches | None:
         """Stretches of time (start, end), in seconds, in which the audio is damaged; None: anywhere."""
         return None

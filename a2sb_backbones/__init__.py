@@ -1,0 +1,1 @@
+"""Networks for audio-to-audio Schrodinger bridges: plugins of the kind ``backbone``."""

@@ -1,0 +1,92 @@
+"""Self-attention over rows and frames with axial rotary positions (Section 3.4)."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Literal
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional
+
+from a2sb_backbones.embeddings import AxialRotary
+from a2sb_core.errors import ModelError
+
+AttentionKind = Literal["sdpa", "xformers"]
+
+
+class Norm(nn.GroupNorm):
+    """Group normalization with float32 statistics, whatever the type of its input.
+
+    The CPU kernel accumulates in float32 by itself, so a bfloat16 input needs no copy there.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize (B, C, F, W); the result has the input's type."""
+        with torch.autocast(x.device.type, enabled=False):
+            if x.device.type == "cpu":
+                return functional.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+            weight, bias = self.weight.float(), self.bias.float()
+            return functional.group_norm(
+                x.float(), self.num_groups, weight, bias, self.eps
+            ).to(x.dtype)
+
+
+class RotaryAttention(nn.Module):
+    """Attention of every position to every other; it replaces its input (no residual around it).
+
+    Args:
+        channels: C, in and out.
+        heads: number of heads; divides C into heads of at least 4 channels.
+        groups: groups of the normalization in front.
+        kind: ``sdpa`` is PyTorch's own; ``xformers`` needs that package and a CUDA device.
+    """
+
+    MAX_FREQUENCIES = 16
+
+    def __init__(self, channels: int, heads: int, groups: int, kind: AttentionKind = "sdpa") -> None:
+        super().__init__()
+        self.heads, self.kind = heads, kind
+        self.gnorm = Norm(groups, channels)
+        self.q_proj = nn.Conv2d(channels, channels, 1)
+        self.k_proj = nn.Conv2d(channels, channels, 1)
+        self.v_proj = nn.Conv2d(channels, channels, 1)
+        self.pos_emb = AxialRotary(min(self.MAX_FREQUENCIES, channels // heads // 4))
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """Map (B, C, F, W) to (B, C, F, W); ``embedding`` is not used."""
+        rows, frames = x.shape[-2:]
+        x = self.gnorm(x)
+        q, k, v = (
+            rearrange(project(x), "b (h d) f w -> b h f w d", h=self.heads)
+            for project in (self.q_proj, self.k_proj, self.v_proj)
+        )
+        tables = self.pos_emb.tables(rows, frames)
+        q, k = self.pos_emb(q, tables), self.pos_emb(k, tables)
+        q, k, v = (rearrange(part, "b h f w d -> b h (f w) d") for part in (q, k, v))
+        attend = _xformers if self.kind == "xformers" else functional.scaled_dot_product_attention
+        return rearrange(attend(q, k, v), "b h (f w) d -> b (h d) f w", f=rows)
+
+
+def _xformers(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Attention of (B, heads, N, d) tensors by xformers.
+
+    Raises:
+        ModelError: xformers is not installed, or the device is not CUDA.
+    """
+    if q.device.type != "cuda":
+        raise ModelError(
+            f"attention `xformers` runs on CUDA only, and the network is on {q.device}; "
+            "set `attention: sdpa` in the backbone's configuration"
+        )
+    try:
+        ops = importlib.import_module("xformers.ops")
+    except ImportError as error:
+        raise ModelError(
+            "attention `xformers` needs the package xformers: `pip install 'a2sb[xformers]'`, "
+            "or set `attention: sdpa` in the backbone's configuration"
+        ) from error
+    q, k, v = (rearrange(part, "b h n d -> b n h d") for part in (q, k, v))
+    attended: Tensor = ops.memory_efficient_attention(q, k, v)
+    return rearrange(attended, "b n h d -> b h n d")

@@ -1,0 +1,87 @@
+"""What the network is told besides its input: the time, the band of each row, and positions.
+
+Section 3.4 of the paper. All tables are float32.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from einops import rearrange, repeat
+from torch import Tensor, nn
+
+_BAND_PI = 3.14  # the published network was trained with this value instead of pi
+
+
+def time_embedding(t: Tensor, channels: int) -> Tensor:
+    """Embed times t (B,) as (B, ``channels``): sin(t m), then cos(t m), m = linspace(0.5, 16)."""
+    angles = t.float()[:, None] * _time_multipliers(channels // 2, t.device)
+    return torch.cat([angles.sin(), angles.cos()], dim=-1)
+
+
+@lru_cache(maxsize=16)
+def _time_multipliers(count: int, device: torch.device) -> Tensor:
+    return _constant(torch.linspace(0.5, 16, count), device)
+
+
+@lru_cache(maxsize=64)
+def band_embedding(rows: int, channels: int, device: torch.device) -> Tensor:
+    """Embed the place i/N of each of N = ``rows`` rows, (``channels``, ``rows``).
+
+    The condition C[i, j] = i/N of Section 3.4: cos(k i 2 pi / (3 N)) for k = 1 ... ``channels``/2,
+    then the sines. It is the same in every frame, so the network stays equivariant in time.
+    """
+    k = torch.arange(1, channels // 2 + 1)[:, None]
+    angles = k * torch.arange(rows) * (2 * _BAND_PI / (3 * rows))
+    return _constant(torch.cat([angles.cos(), angles.sin()]), device)
+
+
+@lru_cache(maxsize=64)
+def _positions(count: int, device: torch.device) -> Tensor:
+    return _constant(torch.linspace(-1, 1, count), device)
+
+
+def _constant(table: Tensor, device: torch.device) -> Tensor:
+    """Move a table to its device so that autograd may save it, even in inference mode."""
+    with torch.inference_mode(False), torch.no_grad():
+        return table.clone().to(device)
+
+
+class AxialRotary(nn.Module):
+    """Two-dimensional rotary position embedding with learnable frequencies.
+
+    The first 2n channels of a head rotate with the row, the next 2n with the frame, n being the
+    number of frequencies; the others pass. Positions run from -1 to 1 along each axis.
+
+    Args:
+        frequencies: n; their initial values are pi linspace(1, 32, n).
+    """
+
+    def __init__(self, frequencies: int) -> None:
+        super().__init__()
+        self.freqs = nn.Parameter(torch.pi * torch.linspace(1, 32, frequencies))
+
+    def tables(self, rows: int, frames: int) -> tuple[Tensor, Tensor]:
+        """Cosines and sines of all positions, each (``rows``, ``frames``, 4n), float32."""
+        axes = [
+            repeat(_positions(n, self.freqs.device)[:, None] * self.freqs.float(), "p f -> p (f 2)")
+            for n in (rows, frames)
+        ]
+        angles = torch.cat([
+            repeat(axes[0], "r c -> r w c", w=frames), repeat(axes[1], "w c -> r w c", r=rows)
+        ], dim=-1)
+        return angles.cos(), angles.sin()
+
+    def forward(self, x: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
+        """Rotate ``x`` (..., rows, frames, channels of a head), computing in float32."""
+        cos, sin = tables
+        turned, passed = x.float().split([cos.shape[-1], x.shape[-1] - cos.shape[-1]], dim=-1)
+        turned = turned * cos + _quarter_turn(turned) * sin
+        return torch.cat([turned, passed], dim=-1).to(x.dtype)
+
+
+def _quarter_turn(x: Tensor) -> Tensor:
+    """Turn each pair (x[2i], x[2i+1]) into (-x[2i+1], x[2i])."""
+    even, odd = rearrange(x, "... (f two) -> two ... f", two=2)
+    return rearrange([-odd, even], "two ... f -> ... (f two)")

@@ -1,0 +1,239 @@
+"""The paper's network (Section 3.4): a UNet with rotary attention, told the band of each row."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+from einops import rearrange
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from a2sb_backbones.attention import AttentionKind, Norm, RotaryAttention
+from a2sb_backbones.embeddings import band_embedding, time_embedding
+from a2sb_core.errors import ModelError
+from a2sb_core.interfaces import Backbone, ComponentConfig
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around a residual; the embedding scales and shifts between them.
+
+    Args:
+        channels: C, in and out.
+        embedding_channels: channels E of the embedding.
+        groups: groups of the normalizations.
+        dropout: probability of dropping a value before the second convolution.
+    """
+
+    def __init__(self, channels: int, embedding_channels: int, groups: int, dropout: float) -> None:
+        super().__init__()
+        self.in_layers = nn.Sequential(
+            Norm(groups, channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1)
+        )
+        self.emb_layers = nn.Sequential(
+            nn.SiLU(), nn.Conv2d(embedding_channels, 2 * channels, 1)
+        )
+        self.out_norm = Norm(groups, channels)
+        self.out_rest = nn.Sequential(
+            nn.SiLU(), nn.Dropout(dropout), nn.Conv2d(channels, channels, 3, padding=1)
+        )
+
+    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+        """Map (B, C, F, W), told an embedding (B, E, F, 1), to (B, C, F, W)."""
+        h = self.in_layers(x)
+        scale, shift = self.emb_layers(embedding).to(h.dtype).chunk(2, dim=1)
+        h = torch.addcmul(shift, self.out_norm(h), 1 + scale)
+        return x + self.out_rest(h)
+
+
+class Downsample(nn.Module):
+    """Halve rows and frames by a strided 3x3 convolution."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.op = nn.Conv2d(channels, out_channels, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, F, W) to (B, C', F/2, W/2)."""
+        return self.op(x)
+
+
+class Upsample(nn.Module):
+    """Double rows and frames by repeating, then a 3x3 convolution."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, F, W) to (B, C', 2F, 2W)."""
+        return self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class RoPEUNet(Backbone):
+    """The UNet of Section 3.4, with the weights' names of the published checkpoints.
+
+    With ``patch`` = p, squares of p x p values become channels at the input and are laid out
+    again at the output: a network for small computers. Any number of rows and frames is accepted;
+    sizes that are no ``multiple`` are padded by repeating the last row and frame.
+
+    Example:
+        >>> import torch
+        >>> config = RoPEUNet.Config(widths=(32, 64, 64), attention_levels=(1,), heads=2, patch=2)
+        >>> network = config.build(channels=3)
+        >>> network.multiple, network(torch.zeros(2, 3, 32, 20), torch.rand(2)).shape
+        ((8, 8), torch.Size([2, 3, 32, 20]))
+    """
+
+    class Config(ComponentConfig):
+        """Sizes of the network; the default is the paper's, with 565 M parameters.
+
+        ``widths`` are the channels of each resolution, one more than there are levels;
+        ``attention_levels`` the levels with attention, 0 being the finest; ``heads`` of each
+        attention; ``res_blocks`` residual blocks a level; ``time_channels`` and
+        ``band_channels`` sizes of the two embeddings; ``groups`` of the normalizations;
+        ``dropout`` in training; ``patch`` rows and frames folded into channels; ``attention``
+        the implementation; ``checkpointing`` recomputes blocks in the backward pass to save
+        memory; ``zero_output`` starts the last convolution at zero.
+        """
+
+        name: str = "rope_unet"
+        widths: tuple[int, ...] = Field((128, 256, 512, 768, 1024, 2048), min_length=2)
+        attention_levels: tuple[int, ...] = (3, 4)
+        heads: int = Field(8, ge=1)
+        res_blocks: int = Field(2, ge=1)
+        time_channels: int = Field(128, ge=2, multiple_of=2)
+        band_channels: int = Field(16, ge=2, multiple_of=2)
+        groups: int = Field(32, ge=1)
+        dropout: float = Field(0.1, ge=0, lt=1)
+        patch: int = Field(1, ge=1)
+        attention: AttentionKind = "sdpa"
+        checkpointing: bool = False
+        zero_output: bool = False
+
+        @model_validator(mode="after")
+        def _sizes_fit(self) -> Self:
+            levels = len(self.widths) - 1
+            for width in self.widths:
+                if width < 1 or width % self.groups:
+                    raise ValueError(f"width {width} is no multiple of groups ({self.groups})")
+            for level in self.attention_levels:
+                if not 0 <= level < levels:
+                    raise ValueError(f"attention level {level}: there are levels 0 to {levels - 1}")
+            attended = {self.widths[i] for k in self.attention_levels for i in (k, k + 1)}
+            for width in attended | {self.widths[-1]}:
+                if width % self.heads or width // self.heads < 4:
+                    raise ValueError(
+                        f"width {width} can not be split into {self.heads} heads of at least "
+                        "4 channels"
+                    )
+            return self
+
+    config: Config
+
+    def __init__(self, config: Config, channels: int, condition_channels: int = 0) -> None:
+        super().__init__(config, channels, condition_channels)
+        widths, area = config.widths, config.patch**2
+        levels = len(widths) - 1
+        self.multiple = (config.patch * 2**levels,) * 2
+        self.enc_blocks = nn.ModuleList(
+            self._blocks(widths[k], k in config.attention_levels) for k in range(levels)
+        )
+        self.ds_layers = nn.ModuleList(Downsample(widths[k], widths[k + 1]) for k in range(levels))
+        up = range(levels - 1, -1, -1)
+        self.us_layers = nn.ModuleList(Upsample(widths[k + 1], widths[k]) for k in up)
+        self.dec_blocks = nn.ModuleList(
+            self._blocks(widths[k + 1], k in config.attention_levels) for k in up
+        )
+        self.input_projection = nn.Conv2d(
+            (channels + condition_channels) * area, widths[0], 3, padding=1
+        )
+        self.middle_block = nn.ModuleList([
+            self._residual(widths[-1]), self._attention(widths[-1]), self._residual(widths[-1])
+        ])
+        last = nn.Conv2d(widths[0], channels * area, 3, padding=1)
+        self.output_projection = nn.Sequential(Norm(config.groups, widths[0]), nn.SiLU(), last)
+        if config.zero_output:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+
+    def _residual(self, width: int) -> ResidualBlock:
+        embedding = self.config.band_channels + self.config.time_channels
+        return ResidualBlock(width, embedding, self.config.groups, self.config.dropout)
+
+    def _attention(self, width: int) -> RotaryAttention:
+        config = self.config
+        return RotaryAttention(width, config.heads, config.groups, config.attention)
+
+    def _blocks(self, width: int, attention: bool) -> nn.ModuleList:
+        blocks = nn.ModuleList()
+        for _ in range(self.config.res_blocks):
+            blocks.append(self._residual(width))
+            if attention:
+                blocks.append(self._attention(width))
+        return blocks
+
+    def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Map x (B, ch, F, W), t (B,) in [0, 1] and condition (B, k, F, W) to (B, ch, F, W).
+
+        Raises:
+            ModelError: the condition is absent, or not of the channels this network was made for.
+        """
+        rows, frames = x.shape[-2:]
+        h = self._pad(self._join(x, condition))
+        h = self.input_projection(_fold(h, self.config.patch))
+        h = self.output_projection(self._unet(h, time_embedding(t, self.config.time_channels)))
+        return _unfold(h, self.config.patch)[..., :rows, :frames]
+
+    def _unet(self, h: Tensor, time: Tensor) -> Tensor:
+        """Run encoder, middle and decoder on (B, widths[0], F, W), told the times (B, E)."""
+        skips = []
+        for blocks, down in zip(self.enc_blocks, self.ds_layers, strict=True):
+            h = down(self._run(blocks, h, time))
+            skips.append(h)
+        h = self._run(self.middle_block, h, time)
+        for blocks, up in zip(self.dec_blocks, self.us_layers, strict=True):
+            h = up(self._run(blocks, h + skips.pop(), time))
+        return h
+
+    def _run(self, blocks: nn.Module, h: Tensor, time: Tensor) -> Tensor:
+        """Run blocks of one resolution, telling each residual block time and band (B, E, F, 1)."""
+        band = band_embedding(h.shape[-2], self.config.band_channels, h.device)
+        embedding = torch.cat([
+            band.expand(len(h), -1, -1), time[:, :, None].expand(-1, -1, h.shape[-2])
+        ], dim=1)[..., None].to(self.input_projection.weight.dtype)
+        for block in blocks:  # type: ignore[attr-defined]
+            if self.config.checkpointing and torch.is_grad_enabled():
+                h = checkpoint(block, h, embedding, use_reentrant=False)
+            else:
+                h = block(h, embedding)
+        return h
+
+    def _join(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """Put the condition's channels after those of the input."""
+        given = 0 if condition is None else condition.shape[1]
+        if given != self.condition_channels:
+            raise ModelError(
+                f"this network was made for a condition of {self.condition_channels} channels, "
+                f"and was given {given}"
+            )
+        return x if condition is None else torch.cat([x, condition.to(x.dtype)], dim=1)
+
+    def _pad(self, x: Tensor) -> Tensor:
+        """Repeat the last row and frame up to ``multiple``."""
+        bottom, right = (-n % m for n, m in zip(x.shape[-2:], self.multiple, strict=True))
+        if not bottom and not right:
+            return x
+        return functional.pad(x, (0, right, 0, bottom), mode="replicate")
+
+
+def _fold(x: Tensor, p: int) -> Tensor:
+    """Fold squares of p x p values into channels; channels lie last in memory, the fastest order."""
+    return rearrange(x, "b c (f p) (w q) -> b f w (c p q)", p=p, q=p).contiguous().permute(0, 3, 1, 2)
+
+
+def _unfold(x: Tensor, p: int) -> Tensor:
+    """Undo :func:`_fold`."""
+    return rearrange(x, "b (c p q) f w -> b c (f p) (w q)", p=p, q=p).contiguous()

@@ -1,0 +1,1 @@
+"""The engine: assembles models, restores, trains."""

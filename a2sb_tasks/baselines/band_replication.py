@@ -1,0 +1,44 @@
+"""Spectral band replication: a baseline that copies the known band upward, without learning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from a2sb_core.interfaces import AudioRestorer, ComponentConfig, TaskError
+
+
+class BandReplication(AudioRestorer):
+    """Fills the rows above the cutoff with the octave below it, again and again, ever quieter.
+
+    The level falls by ``slope_db`` for each octave, continuing from the top of the known band.
+    """
+
+    class Config(ComponentConfig):
+        """STFT size and hop in samples, and the fall of the level in dB an octave."""
+
+        name: str = "band_replication"
+        n_fft: int = 2048
+        hop_length: int = 512
+        slope_db: float = Field(12.0, ge=0)
+
+    def restore_audio(
+        self, wave: Tensor, sample_rate: int, task: str, parameters: Mapping[str, Any]
+    ) -> Tensor:
+        """Extend the bandwidth of (C, T) audio above ``cutoff_hz``."""
+        if task != "bandwidth" or "cutoff_hz" not in parameters:
+            raise TaskError("band_replication does the task `bandwidth`, given a cutoff_hz")
+        n_fft, hop = self.config.n_fft, self.config.hop_length
+        window = torch.hann_window(n_fft)
+        spectrum = torch.stft(wave.float(), n_fft, hop, window=window, return_complex=True)
+        edge = max(2, int(parameters["cutoff_hz"] * n_fft / sample_rate))
+        rows = torch.arange(edge, spectrum.shape[1])
+        octaves = torch.log2(rows / edge).floor() + 1
+        source = (rows / 2**octaves).round().long().clamp(max=edge - 1)
+        gain = 10 ** (-self.config.slope_db * octaves / 20)
+        spectrum[:, rows] = spectrum[:, source] * gain[None, :, None]
+        return torch.istft(spectrum, n_fft, hop, window=window, length=wave.shape[-1])

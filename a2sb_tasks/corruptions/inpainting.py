@@ -1,0 +1,85 @@
+"""Gaps in time: every row of some frames is missing."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor
+
+from a2sb_core.interfaces import FrozenConfig, Grid, MaskCorruption, TaskError
+
+
+class Inpainting(MaskCorruption):
+    """Inpainting as masking: M = 1 for the frames of a gap, section 3.2."""
+
+    task = "inpaint"
+
+    class Config(MaskCorruption.Config):
+        """Training draws one gap of ``low_s`` to ``high_s`` seconds at a random place.
+
+        ``edges`` says which frames a gap takes: ``touched``, every frame that holds a sample of
+        it (right for audio whose gap is really silent), or ``inside``, the frames whose middle
+        lies in it (the paper's protocol on clean files).
+        """
+
+        name: str = "inpainting"
+        low_s: float = Field(0.1, gt=0)
+        high_s: float = Field(1.6, gt=0)
+        edges: Literal["touched", "inside"] = "touched"
+
+    class Parameters(FrozenConfig):
+        """``gaps_s``: stretches (start, end) in seconds."""
+
+        gaps_s: tuple[tuple[float, float], ...]
+
+        @field_validator("gaps_s")
+        @classmethod
+        def _merge(cls, gaps: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+            for start, end in gaps:
+                if not 0 <= start < end < float("inf"):
+                    raise ValueError(
+                        f"a gap must have 0 <= start < end in seconds, got {start}:{end}"
+                    )
+            merged: list[tuple[float, float]] = []
+            for start, end in sorted(gaps):
+                if merged and start <= merged[-1][1]:
+                    merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+                else:
+                    merged.append((start, end))
+            return tuple(merged)
+
+    def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
+        """Draw a gap; in short items it takes at most 70 % of the time, so that some is left."""
+        u, v = torch.rand(2, generator=generator).tolist()
+        high = min(self.config.high_s, 0.7 * duration_s)
+        low = min(self.config.low_s, high)
+        gap = low + (high - low) * u
+        start = (duration_s - gap) * v
+        return self.Parameters(gaps_s=((start, start + gap),))
+
+    def missing(self, grid: Grid, parameters: Any) -> Tensor:
+        """Mark the frames of each gap."""
+        reach = grid.frame_s / 2 if self.config.edges == "touched" else 0.0
+        frames = torch.zeros(len(grid.times_s), dtype=torch.bool)
+        for start, end in parameters.gaps_s:
+            frames |= (grid.times_s > start - reach) & (grid.times_s < end + reach)
+        return frames[None].expand(grid.shape)
+
+    def check(self, parameters: Any, duration_s: float, sample_rate: int) -> None:
+        """Refuse gaps beyond the end, and gaps that leave nothing to restore from."""
+        for start, end in parameters.gaps_s:
+            if end > duration_s + 1 / sample_rate:
+                raise TaskError(
+                    f"the gap {start:g}:{end:g} s does not lie within the audio, "
+                    f"which is {duration_s:g} s long"
+                )
+        if not parameters.gaps_s:
+            raise TaskError("no gap was given: say where content is missing, in seconds")
+        if sum(end - start for start, end in parameters.gaps_s) >= duration_s - 1 / sample_rate:
+            raise TaskError("the gaps cover the whole audio: nothing is left to restore it from")
+
+    def stretches(self, parameters: Any) -> tuple[tuple[float, float], ...]:
+        """Return the gaps themselves."""
+        return tuple(parameters.gaps_s)

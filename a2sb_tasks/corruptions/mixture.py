@@ -1,0 +1,78 @@
+"""A weighted choice of corruptions, so that one model learns several tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from a2sb_core.interfaces import (
+    AnyCorruption,
+    ComponentConfig,
+    Corruption,
+    Degraded,
+    FrozenConfig,
+    Item,
+    Noise,
+    TaskError,
+)
+
+
+class Part(FrozenConfig):
+    """One corruption of a mixture and how often it is drawn."""
+
+    corruption: AnyCorruption
+    weight: float = Field(1.0, gt=0)
+
+
+class Mixture(Corruption):
+    """Each training item gets one of the parts; the paper trains half on each of its two tasks."""
+
+    task = "mixture"
+
+    class Config(ComponentConfig):
+        """``parts`` with their weights, which need not sum to one."""
+
+        name: str = "mixture"
+        parts: tuple[Part, ...] = Field(min_length=1)
+
+    class Parameters(FrozenConfig):
+        """Which part was drawn, and the parameters of its damage."""
+
+        part: int
+        inner: Any
+
+    def __init__(self, config: ComponentConfig) -> None:
+        super().__init__(config)
+        self.parts: list[Corruption] = [part.corruption.build() for part in self.config.parts]
+
+    def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
+        """Draw a part by weight, then its parameters."""
+        weights = torch.tensor([part.weight for part in self.config.parts])
+        part = int(torch.multinomial(weights, 1, generator=generator))
+        return self.Parameters(part=part, inner=self.parts[part].draw(duration_s, generator))
+
+    def degrade(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
+        """Apply the part that was drawn."""
+        return self.parts[parameters.part].degrade(item, parameters.inner, noise)
+
+    def observe(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
+        """Describe damage of the kind of one part."""
+        return self.parts[parameters.part].observe(item, parameters.inner, noise)
+
+    def detect(self, wave: Tensor, sample_rate: int) -> Any | None:
+        """Refuse: which part is meant must be said."""
+        raise TaskError(f"say which task is meant: {', '.join(self.tasks())}")
+
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks of all parts."""
+        return tuple(dict.fromkeys(task for part in self.parts for task in part.tasks()))
+
+    def for_task(self, task: str) -> Corruption:
+        """Return the first part that serves ``task``."""
+        for part in self.parts:
+            if task in part.tasks():
+                return part.for_task(task)
+        return super().for_task(task)

@@ -1,0 +1,33 @@
+"""Names of the built-in parts; importing this imports none of them."""
+
+from __future__ import annotations
+
+from a2sb_core.plugins import Registrar, hookimpl
+
+_PARTS = (
+    ("representation", "factorized", "representations.factorized:Factorized",
+     "compressed magnitude, cosine and sine of the phase (the paper's)"),
+    ("representation", "complex_stft", "representations.complex_stft:ComplexSTFT",
+     "real and imaginary part (the paper's ablation)"),
+    ("corruption", "bandwidth", "corruptions.bandwidth:Bandwidth",
+     "everything above a cutoff is missing"),
+    ("corruption", "inpainting", "corruptions.inpainting:Inpainting", "gaps in time are missing"),
+    ("corruption", "mixture", "corruptions.mixture:Mixture", "weighted choice of corruptions"),
+    ("bridge", "i2sb", "bridges.i2sb:I2SB", "Schrodinger bridge with the symmetric schedule"),
+    ("prediction", "paper", "predictions.paper:Paper", "(x_t - x0)/sigma_t, equation (10)"),
+    ("prediction", "preconditioned", "predictions.preconditioned:Preconditioned",
+     "scaled input, skip and output for small networks"),
+    ("sampler", "ancestral", "samplers.ancestral:Ancestral", "draws from the posterior (19)"),
+    ("sampler", "ode", "samplers.ancestral:ODE", "takes the mean of the posterior (19)"),
+    ("sampler", "implicit", "samplers.implicit:Implicit",
+     "deterministic: carries the implied noise"),
+    ("sampler", "multidiffusion", "samplers.multidiffusion:MultiDiffusion",
+     "overlapping windows of a long file, averaged (20)"),
+)
+
+
+@hookimpl
+def a2sb_register(registrar: Registrar) -> None:
+    """Register the built-in parts of this package."""
+    for kind, name, target, summary in _PARTS:
+        registrar.add(kind, name, f"a2sb_tasks.{target}", summary=summary)

@@ -1,0 +1,90 @@
+"""Preconditioning for the bridge, after Karras et al. 2022 (table 1), worked out for (8) and (9)."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from a2sb_core.interfaces import Bridge, ComponentConfig, Network, Prediction, per_item
+from a2sb_tasks.predictions.condition import condition, condition_channels
+
+
+class Preconditioned(Prediction):
+    """Scales input, skip and output so that a small network need not copy noise.
+
+    Where content is missing, x1 is noise of deviation sigma_M, so x_t = a x0 + s n with
+    s^2 = (b sigma_M)^2 + c^2. With mean mu and deviation sd of clean data, v = (a sd)^2 + s^2:
+
+        D = mu + a sd^2/v (x_t - a mu) + (s sd/sqrt(v)) F(input, t)
+        input = (x_t - a mu)/sqrt(v) where missing, (x1 - mu)/spread where known
+
+    mu and the spread belong to each channel and row; the network is also told the missing
+    region. sd is the spread times ``residual``: the deviation that is left given the known
+    content. Where it is small the skip passes little noise and the network says x0 itself.
+    """
+
+    class Config(ComponentConfig):
+        """``fill_std`` is sigma_M of (8), as in the corruption.
+
+        ``residual`` and ``weights`` have one value a channel: the share of the spread that the
+        known content leaves open, and the weight in the loss.
+        """
+
+        name: str = "preconditioned"
+        fill_std: float = Field(0.5, gt=0)
+        residual: tuple[float, ...] = (0.2, 1.0, 1.0)
+        weights: tuple[float, ...] = (4.0, 1.0, 1.0)
+
+    SMALLEST_SPREAD = 0.02  # a row that is always empty must not blow up its input
+    SMALLEST_SCALE = 1e-3  # keeps the loss finite at t = 0, where x_t is x0 already
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, config: ComponentConfig, channels: int, rows: int) -> None:
+        super().__init__(config, channels, rows)
+        self.condition_channels = condition_channels("missing", channels)
+        self.register_buffer("mean", torch.zeros(channels, rows, 1))
+        self.register_buffer("spread", torch.ones(channels, rows, 1))
+
+    def fit(self, x0: Tensor) -> None:
+        """Set mean and spread of each channel and row from clean data (N, ch, F, W)."""
+        self.mean.copy_(x0.mean(dim=(0, 3))[..., None])
+        self.spread.copy_(x0.std(dim=(0, 3))[..., None].clamp(min=self.SMALLEST_SPREAD))
+
+    def denoise(
+        self, network: Network, bridge: Bridge, xt: Tensor, t: Tensor, x1: Tensor,
+        missing: Tensor | None,
+    ) -> Tensor:
+        """Return D of the class description."""
+        inputs, skip, scale = self._precondition(bridge, xt, t, x1, missing)
+        return skip + scale * network(inputs, t, condition("missing", x1, missing))
+
+    def errors(
+        self, network: Network, bridge: Bridge, x0: Tensor, xt: Tensor, t: Tensor, x1: Tensor,
+        missing: Tensor | None,
+    ) -> Tensor:
+        """Return weight ((D - x0)/scale)^2 of each value, scale = s sd/sqrt(v)."""
+        inputs, skip, scale = self._precondition(bridge, xt, t, x1, missing)
+        output = network(inputs, t, condition("missing", x1, missing))
+        weights = torch.tensor(self.config.weights, device=xt.device).reshape(-1, 1, 1)
+        return weights * (output - (x0 - skip) / scale) ** 2
+
+    def _precondition(
+        self, bridge: Bridge, xt: Tensor, t: Tensor, x1: Tensor, missing: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the network's input, the skip part of D and the output's scale."""
+        a, b, c = (per_item(value, xt) for value in bridge.coefficients(t))
+        variance = (b * self.config.fill_std) ** 2 + c**2
+        residual = torch.tensor(self.config.residual, device=xt.device).reshape(-1, 1, 1)
+        deviation = self.spread * residual
+        total = (a * deviation) ** 2 + variance
+        centred = xt - a * self.mean
+        # The input is scaled by what x_t really spreads, the skip by what is left to say of it.
+        inputs = centred / ((a * self.spread) ** 2 + variance).sqrt()
+        if missing is not None:
+            inputs = torch.where(missing, inputs, (x1 - self.mean) / self.spread)
+        skip = self.mean + a * deviation**2 / total * centred
+        scale = variance.sqrt() * deviation / total.sqrt()
+        return inputs, skip, scale.clamp(min=self.SMALLEST_SCALE)

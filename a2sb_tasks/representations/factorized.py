@@ -1,0 +1,84 @@
+"""The paper's three-channel representation: compressed magnitude, cosine and sine of the phase."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from a2sb_tasks.representations.stft import STFTRepresentation
+
+
+class Factorized(STFTRepresentation):
+    """X1 = A^p, X2 = cos Theta, X3 = sin Theta, (6) and (7).
+
+    Raises:
+        ValueError: the audio is not float, from :func:`torch.stft`.
+    """
+
+    class Config(STFTRepresentation.Config):
+        """``power`` is p of (7).
+
+        ``phase_iterations`` counts rounds of the consistency projection of Griffin and Lim (1984)
+        on restored bins before decoding, with everything observed held fast; the paper uses none.
+        """
+
+        name: str = "factorized"
+        power: float = 0.25
+        phase_iterations: int = 0
+
+    channels = 3
+
+    def encode(self, wave: Tensor) -> Tensor:
+        """Factorize audio (B, T) into (B, 3, F, W); the phase of an empty bin is 0."""
+        return self._factorize(self.spectrum(wave))
+
+    def decode(self, z: Tensor, length: int) -> Tensor:
+        """Invert by (17): magnitude X1^(1/p), phase from the orthogonalized pair."""
+        return self.waveform(self._bins(z), length)
+
+    def project(self, z: Tensor) -> Tensor:
+        """Phase orthogonalization, (12) to (16), in closed form; magnitudes are made non-negative.
+
+        The nearest rotation to R = [[X2, -X3], [X3, X2]] in least squares is R over the norm of
+        (X2, X3): no singular value decomposition is needed. A pair of zeros becomes phase 0.
+        """
+        cos, sin = _unit(z[:, 1], z[:, 2])
+        return torch.stack([z[:, 0].clamp(min=0), cos, sin], dim=1)
+
+    def phase_residual(self, z: Tensor) -> Tensor:
+        """Err_phase-ortho of (18) for each bin: 2 (sqrt(X2^2 + X3^2) - 1)^2, (B, F, W)."""
+        return 2 * (torch.hypot(z[:, 1], z[:, 2]) - 1) ** 2
+
+    def refine(self, z: Tensor, missing: Tensor | None, length: int) -> Tensor:
+        """Make restored phases agree between overlapping frames and with what was observed.
+
+        Each round decodes, encodes again, and keeps the new phases (never the new magnitudes) of
+        the missing bins.
+        """
+        if missing is None or self.config.phase_iterations == 0:
+            return z
+        missing = missing.expand(len(z), 1, *z.shape[2:])[:, 0]
+        bins = self._bins(z)
+        magnitude = bins.abs()
+        for _ in range(self.config.phase_iterations):
+            again = self.spectrum(self.waveform(bins, length))
+            turned = torch.polar(magnitude, again.angle())
+            bins = torch.where(missing, turned, bins)
+        return torch.where(missing[:, None], self._factorize(bins), z)
+
+    def _factorize(self, spectrum: Tensor) -> Tensor:
+        magnitude = spectrum.abs()
+        cos, sin = _unit(spectrum.real, spectrum.imag)
+        return torch.stack([magnitude**self.config.power, cos, sin], dim=1)
+
+    def _bins(self, z: Tensor) -> Tensor:
+        magnitude, cos, sin = self.project(z).unbind(dim=1)
+        return torch.complex(cos, sin) * magnitude ** (1 / self.config.power)
+
+
+def _unit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale (x, y) to the unit circle; (1, 0) where both are zero."""
+    norm = torch.hypot(x, y)
+    empty = norm == 0
+    norm = norm.masked_fill(empty, 1)
+    return (x / norm).masked_fill(empty, 1), y / norm

@@ -1,0 +1,125 @@
+"""MultiDiffusion: one long sample from a network that sees short windows, Algorithm 1 and (20)."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from a2sb_core.interfaces import (
+    AnySampler,
+    Bridge,
+    ComponentConfig,
+    Denoiser,
+    Noise,
+    OnStep,
+    Sampler,
+    StepSampler,
+)
+
+
+class MultiDiffusion(Sampler):
+    """Runs ``inner`` on the whole file; at each step the network sees overlapping windows.
+
+    Outputs are averaged where windows overlap, (20). The end is padded with the file's own
+    first frames up to a whole number of hops. Windows that hold nothing missing are not evaluated.
+    """
+
+    class Config(ComponentConfig):
+        """``window`` frames W every ``hop`` frames H, at most ``batch`` windows at a time.
+
+        ``weighting``: ``uniform`` as in the paper, or ``smooth``, a squared sine that trusts the
+        middle of a window more than its ends.
+        """
+
+        name: str = "multidiffusion"
+        inner: AnySampler
+        window: int = Field(256, ge=1)
+        hop: int = Field(128, ge=1)
+        weighting: Literal["uniform", "smooth"] = "uniform"
+        batch: int = Field(4, ge=1)
+
+        @model_validator(mode="after")
+        def _check_hop(self) -> MultiDiffusion.Config:
+            if self.window % self.hop:
+                raise ValueError(f"hop {self.hop} must divide window {self.window}")
+            return self
+
+    def __init__(self, config: ComponentConfig) -> None:
+        super().__init__(config)
+        self.inner: Sampler = self.config.inner.build()
+        if not isinstance(self.inner, StepSampler):
+            raise ValueError(
+                f"multidiffusion needs an inner sampler that moves frame by frame (a StepSampler), "
+                f"not `{self.config.inner.name}`"
+            )
+
+    def with_steps(self, steps: int) -> Sampler:
+        """Return this sampler with another number of steps of the inner one."""
+        inner = self.config.inner.model_copy(update={"steps": steps})
+        return MultiDiffusion(self.config.model_copy(update={"inner": inner}))
+
+    def sample(
+        self, denoiser: Denoiser, bridge: Bridge, x1: Tensor, missing: Tensor | None,
+        noise: Noise, on_step: OnStep | None = None,
+    ) -> Tensor:
+        """Sample x0 of any number of frames."""
+        frames = x1.shape[-1]
+        padded = self.pad(x1)
+        if missing is not None:
+            missing = self.pad(missing.expand(len(x1), 1, x1.shape[2], frames))
+        windowed = self.windowed(denoiser)
+        return self.inner.sample(windowed, bridge, padded, missing, noise, on_step)[..., :frames]
+
+    def pad(self, x: Tensor) -> Tensor:
+        """Pad frames cyclically to one window, or to windows at whole hops."""
+        window, hop, frames = self.config.window, self.config.hop, x.shape[-1]
+        total = window + hop * max(0, math.ceil((frames - window) / hop))
+        return x[..., torch.arange(total, device=x.device) % frames]
+
+    def windowed(self, denoiser: Denoiser) -> Denoiser:
+        """Wrap a denoiser of windows into one of any whole number of hops, (20)."""
+        window, hop, batch = self.config.window, self.config.hop, self.config.batch
+
+        def denoise(xt: Tensor, t: Tensor, x1: Tensor, missing: Tensor | None) -> Tensor:
+            weight = self.weights().to(xt)
+            total, norm = torch.zeros_like(xt), torch.zeros_like(xt[:1, :1, :1])
+            places = _windows_to_run(missing, xt.shape[-1], window, hop)
+            group = max(1, batch // len(xt))
+            for i in range(0, len(places), group):
+                starts = places[i : i + group]
+                outputs = denoiser(
+                    _gather(xt, starts, window), t.repeat(len(starts)),
+                    _gather(x1, starts, window),
+                    None if missing is None else _gather(missing, starts, window),
+                )
+                for start, output in zip(starts, outputs.split(len(xt)), strict=True):
+                    total[..., start : start + window] += weight * output
+                    norm[..., start : start + window] += weight
+            return total / norm.clamp(min=torch.finfo(norm.dtype).tiny)
+
+        return denoise
+
+    def weights(self) -> Tensor:
+        """Return the weight of each frame of a window, (W,), positive."""
+        window = self.config.window
+        if self.config.weighting == "uniform":
+            return torch.ones(window)
+        return torch.sin(math.pi * (torch.arange(window) + 0.5) / window) ** 2
+
+
+def _windows_to_run(missing: Tensor | None, frames: int, window: int, hop: int) -> list[int]:
+    """Return the first frames of the windows that hold something missing."""
+    starts = list(range(0, frames - window + 1, hop))
+    if missing is None:
+        return starts
+    wanted = missing.any(dim=2).any(dim=1).any(dim=0).cpu()
+    return [start for start in starts if bool(wanted[start : start + window].any())]
+
+
+def _gather(x: Tensor, starts: list[int], window: int) -> Tensor:
+    """Stack windows along the items: all items of the first window, then of the second, ..."""
+    return torch.cat([x[..., start : start + window] for start in starts])

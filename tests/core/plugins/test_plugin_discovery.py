@@ -1,0 +1,213 @@
+"""One plugin's failure is that plugin's failure."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from a2sb_core.errors import PluginError
+from a2sb_core.plugins import API_VERSION, default_registry, discover, reset
+
+ROOT = Path(__file__).parents[3]
+HOOK = "from a2sb_core.plugins import hookimpl\n@hookimpl\n"
+ADD = 'registrar.add("metric", "half", "nowhere:Half")'
+
+BROKEN = {
+    "fails to import": ("import not_there_at_all", "No module named 'not_there_at_all'"),
+    "exits on import": ("raise SystemExit(3)", "SystemExit: 3"),
+    "syntax error": ("def", "SyntaxError"),
+    "raises half-way": (
+        f"{HOOK}def a2sb_register(registrar):\n    {ADD}\n    raise ZeroDivisionError('half-way')",
+        "ZeroDivisionError: half-way",
+    ),
+    "asks for too much": (f"{HOOK}def a2sb_register(registrar, more): {ADD}", "more"),
+    "asks for nothing": (f"{HOOK}def a2sb_register(): pass", "no `@hookimpl def a2sb_register"),
+    "forgets the marker": (f"def a2sb_register(registrar): {ADD}", "no `@hookimpl"),
+    "misspells the hook": (f"{HOOK}def a2sb_registers(registrar): {ADD}", "a2sb_registers"),
+    "is of the future": (
+        f"A2SB_API_VERSION = '2.0'\n{HOOK}def a2sb_register(registrar): {ADD}",
+        f"made for version 2.0 of the plugin API; this is {API_VERSION}",
+    ),
+    "adds a wrong kind": (
+        f"{HOOK}def a2sb_register(registrar):\n    {ADD}\n    registrar.add('brigde', 'x', 'a:B')",
+        "unknown kind `brigde`; kinds: representation, corruption, bridge",
+    ),
+    "adds a name twice": (
+        f"{HOOK}def a2sb_register(registrar):\n    {ADD}\n    {ADD}",
+        "the metric `half` is added twice",
+    ),
+    "adds no text": (f"{HOOK}def a2sb_register(registrar): registrar.add('metric', 5, 'a:B')", "5"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_plugin_is_reported_and_others_work(install, plugin, case):
+    source, reason = BROKEN[case]
+    install("aa-fine", "aa_fine", plugin("first"))
+    install("bb-broken", "bb_broken", source, entry_point="bad", version="0.7")
+    install("cc-fine", "cc_fine", plugin("last"))
+    registry = discover()
+    (failure,) = registry.failures
+    assert (failure.plugin, failure.distribution, failure.version) == ("bad", "bb-broken", "0.7")
+    assert reason in failure.reason
+    assert failure.exception is not None
+    assert registry.names("bridge") == ["first", "known", "last"]
+    assert registry.entries("metric") == []
+    assert registry.resolve("bridge", "last").__module__ == "cc_fine"
+
+
+def test_api_of_same_major_version_runs(install, plugin):
+    install("a-dist", "a_mod", "A2SB_API_VERSION = '1.99'\n" + plugin("new"))
+    assert discover().names("bridge") == ["known", "new"]
+
+
+@pytest.mark.parametrize("version", ["2.0", "0.9", "10.0", 2])
+def test_api_of_other_major_version_is_not_run(install, plugin, version):
+    install("a-dist", "a_mod", f"A2SB_API_VERSION = {version!r}\n" + plugin("new"))
+    registry = discover()
+    assert registry.names("bridge") == ["known"]
+    assert str(version) in registry.failures[0].reason
+
+
+def test_plugin_object_takes_the_version_of_its_module(install):
+    source = (
+        "from a2sb_core.plugins import hookimpl\nA2SB_API_VERSION = '2.0'\n"
+        "class Plugin:\n    @hookimpl\n    def a2sb_register(self, registrar):\n"
+        "        registrar.add('metric', 'm', 'a:B')\nplugin = Plugin()\n"
+    )
+    install("a-dist", "a_mod", source, points="main = a_mod:plugin")
+    assert "version 2.0" in discover().failures[0].reason
+    install("b-dist", "b_mod", source.replace("2.0", "1.0"), points="main = b_mod:plugin")
+    assert discover().names("metric") == ["m"]
+
+
+def test_name_of_a_builtin_is_reserved(install, plugin):
+    source = plugin("known") + '    registrar.add("bridge", "mine", __name__ + ":Part")\n'
+    install("my-dist", "my_mod", source, entry_point="mine")
+    registry = discover()
+    (failure,) = registry.failures
+    assert failure.distribution == "my-dist"
+    assert "the bridge `known` is taken by plugin `fake_builtin` of a2sb" in failure.reason
+    assert registry.resolve("bridge", "known").__module__ == "fake_builtin"
+    assert registry.resolve("bridge", "my-dist:known").__module__ == "my_mod"
+    assert registry.resolve("bridge", "mine").__module__ == "my_mod"
+    assert registry.names("bridge") == ["known", "mine", "my-dist:known"]
+
+
+def test_shared_name_is_ambiguous_where_it_is_used(install, plugin):
+    install("one-dist", "one_mod", plugin("shared"))
+    install("two-dist", "two_mod", plugin("shared"))
+    registry = discover()
+    assert registry.failures == ()
+    with pytest.raises(PluginError, match=r"`(one|two)-dist:shared` or `(one|two)-dist:shared`"):
+        registry.resolve("bridge", "shared")
+    assert registry.resolve("bridge", "one-dist:shared").__module__ == "one_mod"
+    assert registry.resolve("bridge", "two-dist:shared").__module__ == "two_mod"
+    assert registry.names("bridge") == ["known", "one-dist:shared", "two-dist:shared"]
+
+
+def test_same_entry_point_name_in_two_distributions(install, plugin):
+    install("one-dist", "one_mod", plugin("one"), entry_point="same")
+    install("two-dist", "two_mod", plugin("two"), entry_point="same")
+    assert discover().names("bridge") == ["known", "one", "two"]
+
+
+def test_same_name_twice_in_one_distribution(install, plugin):
+    install("one-dist", "one_mod", plugin("x"), points="a = one_mod\nb = two_mod")
+    install("two-dist", "two_mod", plugin("x"), points="c = two_mod")
+    registry = discover()
+    (failure,) = registry.failures
+    assert failure.distribution == "one-dist"
+    assert "the bridge `x` is taken" in failure.reason
+
+
+def test_entry_says_where_it_comes_from(install, plugin):
+    install("My_Dist", "my_mod", plugin("mine"), entry_point="p", version="3.1")
+    entry = discover().entry("bridge", "mine")
+    assert (entry.plugin, entry.distribution, entry.version) == ("p", "my-dist", "3.1")
+    assert (entry.qualified, entry.builtin, entry.summary) == ("my-dist:mine", False, "One more.")
+    assert discover().entry("bridge", "known").builtin
+
+
+def test_malformed_entry_points_are_reported(install, plugin):
+    install("bad-dist", "bad_mod", "", points="no equals sign here")
+    install("good-dist", "good_mod", plugin("good"))
+    registry = discover()
+    assert registry.names("bridge") == ["good", "known"]
+    assert [failure.distribution for failure in registry.failures] == ["bad-dist"]
+
+
+def test_shadowed_copy_of_a_distribution_is_not_loaded_twice(install, plugin, tmp_path):
+    install("my-dist", "my_mod", plugin("mine"), version="1.0")
+    install("my-dist", "my_mod", plugin("mine"), version="2.0")
+    registry = discover()
+    assert registry.failures == ()
+    assert registry.names("bridge") == ["known", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "names"),
+    [
+        ("", []), (" , ", []), ("ep_one", ["one"]), ("two-dist", ["two"]), ("TWO_dist", ["two"]),
+        ("ep_one, ep_two", ["one", "two"]), (None, ["one", "two"]),
+    ],
+)
+def test_allow_list(install, plugin, monkeypatch, allowed, names):
+    install("one-dist", "one_mod", plugin("one"), entry_point="ep_one")
+    install("two-dist", "two_mod", plugin("two"), entry_point="ep_two")
+    if allowed is not None:
+        monkeypatch.setenv("A2SB_PLUGINS", allowed)
+    registry = discover()
+    assert registry.names("bridge") == ["known", *names]
+    assert registry.failures == ()
+    assert ("one_mod" in sys.modules) == ("one" in names)
+
+
+def test_allow_list_names_what_is_not_installed(install, plugin, monkeypatch):
+    install("one-dist", "one_mod", plugin("one"))
+    monkeypatch.setenv("A2SB_PLUGINS", "one-dist,tow")
+    (failure,) = discover().failures
+    assert failure.plugin == "tow"
+    assert "not installed" in failure.reason
+
+
+def test_strict_raises_the_first_failure(install, plugin, monkeypatch):
+    install("bad-dist", "bad_mod", "import not_there_at_all", entry_point="bad")
+    monkeypatch.setenv("A2SB_STRICT_PLUGINS", "1")
+    with pytest.raises(PluginError, match=r"plugin `bad` of bad-dist 1\.2: .*not_there") as caught:
+        discover()
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+def test_strict_is_silent_when_all_is_well(install, plugin, monkeypatch):
+    install("one-dist", "one_mod", plugin("one"))
+    monkeypatch.setenv("A2SB_STRICT_PLUGINS", "1")
+    assert discover().names("bridge") == ["known", "one"]
+
+
+def test_broken_builtin_is_raised(install, tmp_path):
+    (tmp_path / "fake_builtin.py").write_text("import not_there_at_all")
+    with pytest.raises(PluginError, match="plugin `fake_builtin` of a2sb .*not_there_at_all"):
+        discover()
+
+
+def test_default_registry_is_kept_until_reset(install, plugin):
+    reset()
+    first = default_registry()
+    install("one-dist", "one_mod", plugin("one"))
+    assert default_registry() is first
+    reset()
+    assert default_registry().names("bridge") == ["known", "one"]
+    reset()
+
+
+def test_finding_and_listing_plugins_imports_no_torch():
+    code = (
+        "import sys; from a2sb_core.plugins import default_registry as r; import a2sb_core.config.run\n"
+        "import a2sb_core.config.load; assert len(r().entries()) > 5; r().entry('bridge', 'i2sb')\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    env = {**os.environ, "A2SB_PLUGINS": "", "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=env, timeout=60)
