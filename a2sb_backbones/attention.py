@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 from typing import Literal
 
-import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,18 +18,17 @@ AttentionKind = Literal["sdpa", "xformers"]
 class Norm(nn.GroupNorm):
     """Group normalization with float32 statistics, whatever the type of its input.
 
-    The CPU kernel accumulates in float32 by itself, so a bfloat16 input needs no copy there.
+    The CPU kernel keeps sums in float32 by itself, so a bfloat16 input needs no copy there.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize (B, C, F, W); the result has the input's type."""
-        with torch.autocast(x.device.type, enabled=False):
-            if x.device.type == "cpu":
-                return functional.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
-            weight, bias = self.weight.float(), self.bias.float()
-            return functional.group_norm(
-                x.float(), self.num_groups, weight, bias, self.eps
-            ).to(x.dtype)
+        on_cpu = x.device.type == "cpu"
+        weight, bias = self.weight.float(), self.bias.float()
+        normal = functional.group_norm(
+            x if on_cpu else x.float(), self.num_groups, weight, bias, self.eps
+        )
+        return normal.to(x.dtype)
 
 
 class RotaryAttention(nn.Module):
@@ -45,7 +43,9 @@ class RotaryAttention(nn.Module):
 
     MAX_FREQUENCIES = 16
 
-    def __init__(self, channels: int, heads: int, groups: int, kind: AttentionKind = "sdpa") -> None:
+    def __init__(
+        self, channels: int, heads: int, groups: int, kind: AttentionKind = "sdpa"
+    ) -> None:
         super().__init__()
         self.heads, self.kind = heads, kind
         self.gnorm = Norm(groups, channels)
@@ -66,7 +66,8 @@ class RotaryAttention(nn.Module):
         q, k = self.pos_emb(q, tables), self.pos_emb(k, tables)
         q, k, v = (rearrange(part, "b h f w d -> b h (f w) d") for part in (q, k, v))
         attend = _xformers if self.kind == "xformers" else functional.scaled_dot_product_attention
-        return rearrange(attend(q, k, v), "b h (f w) d -> b (h d) f w", f=rows)
+        attended: Tensor = rearrange(attend(q, k, v), "b h (f w) d -> b (h d) f w", f=rows)
+        return attended
 
 
 def _xformers(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -88,5 +89,5 @@ def _xformers(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             "or set `attention: sdpa` in the backbone's configuration"
         ) from error
     q, k, v = (rearrange(part, "b h n d -> b n h d") for part in (q, k, v))
-    attended: Tensor = ops.memory_efficient_attention(q, k, v)
-    return rearrange(attended, "b n h d -> b h n d")
+    attended: Tensor = rearrange(ops.memory_efficient_attention(q, k, v), "b n h d -> b h n d")
+    return attended

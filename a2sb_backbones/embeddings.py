@@ -76,12 +76,13 @@ class AxialRotary(nn.Module):
     def forward(self, x: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
         """Rotate ``x`` (..., rows, frames, channels of a head), computing in float32."""
         cos, sin = tables
-        turned, passed = x.float().split([cos.shape[-1], x.shape[-1] - cos.shape[-1]], dim=-1)
+        turned, passed = x[..., : cos.shape[-1]].float(), x[..., cos.shape[-1] :]
         turned = turned * cos + _quarter_turn(turned) * sin
-        return torch.cat([turned, passed], dim=-1).to(x.dtype)
+        return torch.cat([turned.to(x.dtype), passed], dim=-1)
 
 
 def _quarter_turn(x: Tensor) -> Tensor:
     """Turn each pair (x[2i], x[2i+1]) into (-x[2i+1], x[2i])."""
     even, odd = rearrange(x, "... (f two) -> two ... f", two=2)
-    return rearrange([-odd, even], "two ... f -> ... (f two)")
+    pairs: Tensor = rearrange([-odd, even], "two ... f -> ... (f two)")
+    return pairs

@@ -42,10 +42,11 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """Map (B, C, F, W), told an embedding (B, E, F, 1), to (B, C, F, W)."""
-        h = self.in_layers(x)
+        h: Tensor = self.in_layers(x)
         scale, shift = self.emb_layers(embedding).to(h.dtype).chunk(2, dim=1)
         h = torch.addcmul(shift, self.out_norm(h), 1 + scale)
-        return x + self.out_rest(h)
+        h = self.out_rest(h)
+        return x + h
 
 
 class Downsample(nn.Module):
@@ -57,7 +58,8 @@ class Downsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, F, W) to (B, C', F/2, W/2)."""
-        return self.op(x)
+        x = self.op(x)
+        return x
 
 
 class Upsample(nn.Module):
@@ -69,7 +71,8 @@ class Upsample(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, F, W) to (B, C', 2F, 2W)."""
-        return self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+        x = self.conv(functional.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return x
 
 
 class RoPEUNet(Backbone):
@@ -94,9 +97,11 @@ class RoPEUNet(Backbone):
         ``attention_levels`` the levels with attention, 0 being the finest; ``heads`` of each
         attention; ``res_blocks`` residual blocks a level; ``time_channels`` and
         ``band_channels`` sizes of the two embeddings; ``groups`` of the normalizations;
-        ``dropout`` in training; ``patch`` rows and frames folded into channels; ``attention``
-        the implementation; ``checkpointing`` recomputes blocks in the backward pass to save
-        memory; ``zero_output`` starts the last convolution at zero.
+        ``fine_blocks`` residual blocks at the finest resolution behind the last upsampling, given
+        the finest features of the encoder (the paper: none); ``dropout`` in training; ``patch``
+        rows and frames folded into channels; ``attention`` the implementation;
+        ``checkpointing`` recomputes blocks in the backward pass to save memory; ``zero_output``
+        starts the last convolution at zero.
         """
 
         name: str = "rope_unet"
@@ -104,6 +109,7 @@ class RoPEUNet(Backbone):
         attention_levels: tuple[int, ...] = (3, 4)
         heads: int = Field(8, ge=1)
         res_blocks: int = Field(2, ge=1)
+        fine_blocks: int = Field(0, ge=0)
         time_channels: int = Field(128, ge=2, multiple_of=2)
         band_channels: int = Field(16, ge=2, multiple_of=2)
         groups: int = Field(32, ge=1)
@@ -153,6 +159,9 @@ class RoPEUNet(Backbone):
         self.middle_block = nn.ModuleList([
             self._residual(widths[-1]), self._attention(widths[-1]), self._residual(widths[-1])
         ])
+        self.fine_blocks = nn.ModuleList(
+            self._residual(widths[0]) for _ in range(config.fine_blocks)
+        )
         last = nn.Conv2d(widths[0], channels * area, 3, padding=1)
         self.output_projection = nn.Sequential(Norm(config.groups, widths[0]), nn.SiLU(), last)
         if config.zero_output:
@@ -189,14 +198,18 @@ class RoPEUNet(Backbone):
 
     def _unet(self, h: Tensor, time: Tensor) -> Tensor:
         """Run encoder, middle and decoder on (B, widths[0], F, W), told the times (B, E)."""
-        skips = []
+        skips: list[Tensor] = []
+        fine = h
         for blocks, down in zip(self.enc_blocks, self.ds_layers, strict=True):
-            h = down(self._run(blocks, h, time))
+            h = self._run(blocks, h, time)
+            if self.config.fine_blocks and not skips:
+                fine = h
+            h = down(h)
             skips.append(h)
         h = self._run(self.middle_block, h, time)
         for blocks, up in zip(self.dec_blocks, self.us_layers, strict=True):
             h = up(self._run(blocks, h + skips.pop(), time))
-        return h
+        return self._run(self.fine_blocks, h + fine, time) if self.config.fine_blocks else h
 
     def _run(self, blocks: nn.Module, h: Tensor, time: Tensor) -> Tensor:
         """Run blocks of one resolution, telling each residual block time and band (B, E, F, 1)."""
@@ -230,10 +243,18 @@ class RoPEUNet(Backbone):
 
 
 def _fold(x: Tensor, p: int) -> Tensor:
-    """Fold squares of p x p values into channels; channels lie last in memory, the fastest order."""
-    return rearrange(x, "b c (f p) (w q) -> b f w (c p q)", p=p, q=p).contiguous().permute(0, 3, 1, 2)
+    """Fold squares of p x p values into channels: (B, C, p F, p W) to (B, C p p, F, W).
+
+    In bfloat16 on a CPU, channels lie last in memory from here on: convolutions are several times
+    faster so. Not in float32, where the gain is small and normalization loses digits by it.
+    """
+    folded: Tensor = rearrange(x, "b c (f p) (w q) -> b (c p q) f w", p=p, q=p)
+    on_cpu, reduced = x.device.type == "cpu", x.dtype != torch.float32
+    last = on_cpu and (reduced or torch.is_autocast_enabled("cpu"))
+    return folded.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
 def _unfold(x: Tensor, p: int) -> Tensor:
     """Undo :func:`_fold`."""
-    return rearrange(x, "b (c p q) f w -> b c (f p) (w q)", p=p, q=p).contiguous()
+    squares: Tensor = rearrange(x, "b (c p q) f w -> b c (f p) (w q)", p=p, q=p)
+    return squares.contiguous()

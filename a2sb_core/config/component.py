@@ -35,7 +35,7 @@ PLACE = "a2sb-component"
 class FrozenConfig(BaseModel):
     """A configuration object: immutable, and unknown fields are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     @model_validator(mode="wrap")
     @classmethod

@@ -44,6 +44,14 @@ class _Dumper(yaml.SafeDumper):
     """Writes what :class:`_Loader` reads."""
 
 
+def _represent(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # In other styles PyYAML leaves some line breaks as they are, and reads them as spaces.
+    style = None if text.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent)
+
 # YAML 1.1 as PyYAML has it takes 1e-4 for a text.
 for _class in (_Loader, _Dumper):
     _class.add_implicit_resolver(

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from a2sb_core.audio import files
+from a2sb_core.audio.arrays import check_finite
 from a2sb_core.audio.resample import resample
 from a2sb_core.engine.checkpoint import load_model, save_model
 from a2sb_core.engine.devices import choose_autocast, choose_device
@@ -114,7 +115,7 @@ class Restorer:
             restored = _resample(audio, sample_rate, rate)
         else:
             stretches = corruption.stretches(parameters)
-            audio = _checked(blank(audio, stretches, sample_rate))
+            audio = _checked(blank(audio, stretches, sample_rate), sample_rate)
             base = _resample(audio, sample_rate, rate)
             change = self._change(audio, sample_rate, corruption, parameters, steps, seed, progress)
             change = _resample(change, self.model.representation.sample_rate, rate, base.shape[-1])
@@ -163,7 +164,7 @@ class Restorer:
                 raise TaskError(_explain(error, corruption)) from error
             corruption.check(parameters, audio.shape[-1] / sample_rate, sample_rate)
             return parameters
-        work = _resample(_checked(audio), sample_rate, self.model.representation.sample_rate)
+        work = _resample(_checked(audio, sample_rate), sample_rate, self.model.representation.sample_rate)
         return corruption.detect(work, self.model.representation.sample_rate)
 
     @torch.no_grad()
@@ -222,8 +223,8 @@ def _as_tensor(wave: Tensor | np.ndarray) -> Tensor:
     return audio.float()
 
 
-def _checked(audio: Tensor) -> Tensor:
-    files.check_finite(audio.numpy(), "the audio")
+def _checked(audio: Tensor, sample_rate: int) -> Tensor:
+    check_finite(audio, "the audio", sample_rate=sample_rate)
     return audio
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import os
 import re
 import sys
@@ -95,8 +94,6 @@ def _builtin() -> Iterator[_Candidate]:
     except PackageNotFoundError:  # a source tree that is not installed
         own = "unknown"
     for module in BUILTIN_PLUGINS:
-        if importlib.util.find_spec(module) is None:
-            continue  # TEMPORARY
         registrar = Registrar(module.partition(".")[0], "a2sb", own, builtin=True)
         yield registrar, partial(importlib.import_module, module)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,11 +35,17 @@ class BandReplication(AudioRestorer):
             raise TaskError("band_replication does the task `bandwidth`, given a cutoff_hz")
         n_fft, hop = self.config.n_fft, self.config.hop_length
         window = torch.hann_window(n_fft)
-        spectrum = torch.stft(wave.float(), n_fft, hop, window=window, return_complex=True)
-        edge = max(2, int(parameters["cutoff_hz"] * n_fft / sample_rate))
+        padded = torch.nn.functional.pad(wave.float(), (0, n_fft))  # short audio can be reflected
+        spectrum = torch.stft(padded, n_fft, hop, window=window, return_complex=True)
+        edge = max(2, math.ceil(parameters["cutoff_hz"] * n_fft / sample_rate))
+        if edge >= spectrum.shape[1]:
+            return wave
         rows = torch.arange(edge, spectrum.shape[1])
         octaves = torch.log2(rows / edge).floor() + 1
         source = (rows / 2**octaves).round().long().clamp(max=edge - 1)
         gain = 10 ** (-self.config.slope_db * octaves / 20)
+        # Content of one frequency alternates in sign from row to row; copies of a row that did not
+        # would cancel each other.
+        gain = gain * (1 - 2 * ((rows - source) % 2))
         spectrum[:, rows] = spectrum[:, source] * gain[None, :, None]
         return torch.istft(spectrum, n_fft, hop, window=window, length=wave.shape[-1])

@@ -69,5 +69,7 @@ class SiSpec(SpectralMetric):
             a, b = a.double(), b.double()
             scaled = a * ((a * b).sum() / a.square().sum().clamp(min=1e-20))
             ratio = scaled.square().sum() / (scaled - b).square().sum().clamp(min=1e-20)
+            if torch.equal(a, b):  # silent ones too
+                ratio = torch.full_like(ratio, torch.inf)
             values.append(10 * torch.log10(ratio.clamp(min=1e-10)).clamp(max=self.LIMIT_DB / 10))
         return float(torch.stack(values).mean())

@@ -6,7 +6,14 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from a2sb_core.interfaces import Bridge, ComponentConfig, Network, Prediction, per_item
+from a2sb_core.interfaces import (
+    Bridge,
+    ComponentConfig,
+    ConfigError,
+    Network,
+    Prediction,
+    per_item,
+)
 from a2sb_tasks.predictions.condition import condition, condition_channels
 
 
@@ -44,6 +51,13 @@ class Preconditioned(Prediction):
 
     def __init__(self, config: ComponentConfig, channels: int, rows: int) -> None:
         super().__init__(config, channels, rows)
+        for name in ("residual", "weights"):
+            given = len(getattr(self.config, name))
+            if given != channels:
+                raise ConfigError(
+                    f"preconditioned.{name} has {given} values, and the representation has "
+                    f"{channels} channels: give one value a channel"
+                )
         self.condition_channels = condition_channels("missing", channels)
         self.register_buffer("mean", torch.zeros(channels, rows, 1))
         self.register_buffer("spread", torch.ones(channels, rows, 1))

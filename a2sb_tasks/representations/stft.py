@@ -41,7 +41,9 @@ class STFTRepresentation(Representation):
         return Grid(
             sample_rate=self.sample_rate,
             freqs_hz=torch.arange(1, self.rows + 1) * bin_hz,
-            times_s=torch.arange(self.frames(length)) * (self.stride / self.sample_rate),
+            # In single precision, frames of a recording of hours would lie many samples off.
+            times_s=torch.arange(self.frames(length), dtype=torch.float64)
+            * (self.stride / self.sample_rate),
             frame_s=self.config.n_fft / self.sample_rate,
         )
 

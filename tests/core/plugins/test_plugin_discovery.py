@@ -8,9 +8,73 @@ from pathlib import Path
 import pytest
 
 from a2sb_core.errors import PluginError
-from a2sb_core.plugins import API_VERSION, default_registry, discover, reset
+from a2sb_core.plugins import API_VERSION, default_registry, discover, discovery, reset
 
 ROOT = Path(__file__).parents[3]
+BUILTIN = """
+from a2sb_core.config.component import ComponentConfig
+from a2sb_core.plugins import hookimpl
+
+class Known:
+    kind = "bridge"
+    class Config(ComponentConfig):
+        name: str = "known"
+
+Known.Config.component = Known
+
+@hookimpl
+def a2sb_register(registrar):
+    registrar.add("bridge", "known", "fake_builtin:Known", summary="Built in.")
+"""
+
+PLUGIN = """
+from a2sb_core.config.component import ComponentConfig
+from a2sb_core.plugins import hookimpl
+
+class Part:
+    kind = "bridge"
+    class Config(ComponentConfig):
+        name: str = "part"
+
+Part.Config.component = Part
+
+@hookimpl
+def a2sb_register(registrar):
+    registrar.add("bridge", "{name}", __name__ + ":Part", summary="One more.")
+"""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """A function that installs a distribution of one module as pip would."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(discovery, "BUILTIN_PLUGINS", ("fake_builtin",))
+    monkeypatch.delenv("A2SB_PLUGINS", raising=False)
+    monkeypatch.delenv("A2SB_STRICT_PLUGINS", raising=False)
+    (tmp_path / "fake_builtin.py").write_text(BUILTIN)
+
+    def install(distribution, module, source, entry_point="main", version="1.2", points=None):
+        (tmp_path / f"{module}.py").write_text(source)
+        info = tmp_path / f"{distribution.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        text = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n"
+        (info / "METADATA").write_text(text)
+        points = points or f"{entry_point} = {module}"
+        (info / "entry_points.txt").write_text(f"[a2sb]\n{points}\n")
+
+    yield install
+    for name in set(sys.modules) - before:
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def plugin():
+    """Source of a plugin that works and adds a bridge of the given name."""
+    return lambda name: PLUGIN.replace("{name}", name)
+
+
 HOOK = "from a2sb_core.plugins import hookimpl\n@hookimpl\n"
 ADD = 'registrar.add("metric", "half", "nowhere:Half")'
 
@@ -38,7 +102,9 @@ BROKEN = {
         f"{HOOK}def a2sb_register(registrar):\n    {ADD}\n    {ADD}",
         "the metric `half` is added twice",
     ),
-    "adds no text": (f"{HOOK}def a2sb_register(registrar): registrar.add('metric', 5, 'a:B')", "5"),
+    "adds a name that is no text": (
+        f"{HOOK}def a2sb_register(registrar): registrar.add('metric', 5, 'a:B')", "TypeError"
+    ),
 }
 
 
@@ -189,7 +255,7 @@ def test_strict_is_silent_when_all_is_well(install, plugin, monkeypatch):
 
 def test_broken_builtin_is_raised(install, tmp_path):
     (tmp_path / "fake_builtin.py").write_text("import not_there_at_all")
-    with pytest.raises(PluginError, match="plugin `fake_builtin` of a2sb .*not_there_at_all"):
+    with pytest.raises(PluginError, match=r"plugin `fake_builtin` of a2sb .*not_there_at_all"):
         discover()
 
 
@@ -205,8 +271,9 @@ def test_default_registry_is_kept_until_reset(install, plugin):
 
 def test_finding_and_listing_plugins_imports_no_torch():
     code = (
-        "import sys; from a2sb_core.plugins import default_registry as r; import a2sb_core.config.run\n"
-        "import a2sb_core.config.load; assert len(r().entries()) > 5; r().entry('bridge', 'i2sb')\n"
+        "import sys; from a2sb_core.plugins import default_registry as r\n"
+        "import a2sb_core.config.load, a2sb_core.config.run\n"
+        "assert len(r().entries()) > 5; r().entry('bridge', 'i2sb')\n"
         "sys.exit('torch' in sys.modules)"
     )
     env = {**os.environ, "A2SB_PLUGINS": "", "PYTHONPATH": str(ROOT)}

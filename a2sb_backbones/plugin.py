@@ -1,0 +1,19 @@
+"""Names of the built-in networks; importing this imports none of them."""
+
+from __future__ import annotations
+
+from a2sb_core.plugins import Registrar, hookimpl
+
+_PARTS = (
+    ("backbone", "rope_unet", "rope_unet:RoPEUNet",
+     "UNet with rotary attention, told the band of each row (the paper's)"),
+    ("backbone", "experts", "experts:Experts",
+     "one network for each range of t (the paper's t-range partitioning)"),
+)
+
+
+@hookimpl
+def a2sb_register(registrar: Registrar) -> None:
+    """Register the networks of this package."""
+    for kind, name, target, summary in _PARTS:
+        registrar.add(kind, name, f"a2sb_backbones.{target}", summary=summary)

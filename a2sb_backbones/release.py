@@ -1,0 +1,250 @@
+"""Loads the checkpoints that the paper's authors published.
+
+The weights are no part of this project: a user downloads them under their own licence, which
+:data:`LICENCE_NOTICE` is about and which callers show before they convert anything.
+"""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from a2sb_backbones.experts import PAPER_CUTS, Experts
+from a2sb_backbones.rope_unet import RoPEUNet
+from a2sb_core.errors import ModelError
+
+LICENCE_NOTICE = """\
+The published A2SB weights (nvidia/audio_to_audio_schrodinger_bridge on the Hugging Face hub)
+belong to NVIDIA and are licensed for non-commercial use only, on the terms that stand beside them
+there. Converting does not change that: the converted model stays under the same licence, and
+Apache-2.0, the licence of this software, does not cover it."""
+
+PREFIX = "vf_model."
+HEADS = 8  # of each attention: the one size that the weights do not tell
+BAND_CHANNELS = 16  # of the embedding; the rest of its channels tell the time
+
+_RANGE = re.compile(r"_(\d*\.\d+)_(\d*\.\d+)(?=[_.])")
+
+State = Mapping[str, Tensor]
+Source = str | Path | State
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """Read the state dict of a PyTorch checkpoint, without running any code that it may hold.
+
+    Raises:
+        ModelError: the file is absent, is no checkpoint, or holds more than plain data.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except OSError as error:
+        raise ModelError(f"{path} can not be read: {error.strerror or error}") from error
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise ModelError(
+            f"{path} is no PyTorch checkpoint that can be loaded safely: "
+            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
+        ) from error
+    state = found.get("state_dict", found) if isinstance(found, Mapping) else None
+    if not isinstance(state, Mapping) or not any(isinstance(v, Tensor) for v in state.values()):
+        raise ModelError(f"{path} holds no state dict: expected a mapping of names to tensors")
+    return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+
+
+def load_release(state_dict: State, heads: int | None = None) -> RoPEUNet:
+    """Build the network that a published state dict belongs to, and load it, in float32.
+
+    Widths, levels, blocks and places of attention are read off names and shapes. Where names
+    start with ``vf_model.``, those without that prefix are ignored.
+
+    Args:
+        state_dict: tensors by name.
+        heads: of each attention, which the weights do not tell; 8 as published by default.
+
+    Raises:
+        ModelError: a tensor is missing, unknown or misshapen; the message names it.
+    """
+    state = {k.removeprefix(PREFIX): v for k, v in state_dict.items() if k.startswith(PREFIX)}
+    state = state or dict(state_dict)
+    config = infer_config(state, heads)
+    with torch.device("meta"):
+        network = RoPEUNet(config, channels=_tensor(state, "output_projection.2.weight").shape[0])
+    wanted = network.state_dict()
+    problems = [f"{key} is missing" for key in wanted if key not in state]
+    problems += [f"{key} is unknown" for key in state if key not in wanted]
+    problems += [
+        f"{key} has the shape {tuple(state[key].shape)} and should have {tuple(value.shape)}"
+        for key, value in wanted.items() if key in state and state[key].shape != value.shape
+    ]
+    if problems:
+        more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
+        raise ModelError(
+            "the weights do not fit the published network: " + "; ".join(problems[:8]) + more
+        )
+    owned = {key: value.detach().to(torch.float32, copy=True) for key, value in state.items()}
+    network.load_state_dict(owned, assign=True)
+    return network.eval()
+
+
+def infer_config(state: State, heads: int | None = None) -> RoPEUNet.Config:
+    """Read the configuration of a published network off the names and shapes of its tensors.
+
+    Raises:
+        ModelError: a tensor that tells a size is missing or misshapen, or the sizes do not fit.
+    """
+    numbers = (int(found[1]) for found in _found(r"enc_blocks\.(\d+)\..*", state))
+    levels = max(numbers, default=-1) + 1
+    widths = [_tensor(state, "input_projection.weight").shape[0]]
+    widths += [_tensor(state, f"ds_layers.{k}.op.weight").shape[0] for k in range(levels)]
+    embedding = _tensor(state, "enc_blocks.0.0.emb_layers.1.weight").shape[1]
+    blocks = [
+        sum(1 for _ in _found(rf"enc_blocks\.{k}\.\d+\.out_norm\.weight", state))
+        for k in range(levels)
+    ]
+    attended = [k for k in range(levels) if any(_found(rf"enc_blocks\.{k}\.\d+\.gnorm.*", state))]
+    try:
+        return RoPEUNet.Config(
+            widths=tuple(widths),
+            attention_levels=tuple(attended),
+            heads=heads or HEADS,
+            res_blocks=max(blocks, default=0),
+            time_channels=embedding - BAND_CHANNELS,
+            band_channels=BAND_CHANNELS,
+        )
+    except ValueError as error:
+        raise ModelError(f"the weights do not fit the published network: {error}") from error
+
+
+def load_release_experts(
+    sources: Sequence[Source], heads: int | None = None, offload: bool = True
+) -> Experts:
+    """Load one published checkpoint for each range of t, the lowest range first.
+
+    The ranges are read off file names such as ``A2SB_twosplit_0.0_0.5_release.ckpt``. State
+    dicts, and files whose names tell nothing, are taken in the order given, with the paper's cuts
+    for their number.
+
+    Args:
+        sources: paths or state dicts.
+        heads: see :func:`load_release`.
+        offload: see ``Experts.Config``.
+
+    Raises:
+        ModelError: a source can not be loaded, or the ranges do not tile [0, 1] in order; the
+            message names the files.
+    """
+    cuts = _tiling(sources)
+    networks = []
+    for source in sources:
+        try:
+            state = source if isinstance(source, Mapping) else load_checkpoint(source)
+            networks.append(load_release(state, heads))
+        except ModelError as error:
+            where = "" if isinstance(source, Mapping) else f"{source}: "
+            raise ModelError(f"{where}{error}") from error
+    return Experts.gather(networks, cuts, offload).eval()
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A published model in the terms of this framework.
+
+    Attributes:
+        backbone: the network with its weights.
+        model: the whole composition, as a model's configuration holds it.
+        notice: what the user must be told about the licence.
+    """
+
+    backbone: RoPEUNet | Experts
+    model: dict[str, Any]
+    notice: str = LICENCE_NOTICE
+
+
+def convert_release(sources: Sequence[Source]) -> Converted:
+    """Load published checkpoints and say which parts go with them: one file, or one an expert.
+
+    Representation, bridge, prediction and sampling are those of Sections 3.1-3.6.
+
+    Raises:
+        ModelError: see :func:`load_release_experts`.
+    """
+    experts = load_release_experts(sources)
+    backbone = experts if len(sources) > 1 else experts.experts[0]
+    assert isinstance(backbone, RoPEUNet | Experts)
+    model = {
+        "representation": {"name": "factorized"},
+        "corruption": {
+            "name": "mixture",
+            "parts": [{"corruption": {"name": name}} for name in ("bandwidth", "inpainting")],
+        },
+        "bridge": {"name": "i2sb"},
+        "prediction": {"name": "paper"},
+        "backbone": backbone.config.model_dump(mode="json"),
+        "sampler": {
+            "name": "multidiffusion",
+            "inner": {"name": "ancestral", "steps": 100, "t_end": 0.05},
+        },
+        "steps": {"inpaint": 200},
+    }
+    return Converted(backbone, model)
+
+
+def _tensor(state: State, key: str) -> Tensor:
+    """Return a weight of a convolution."""
+    if key not in state:
+        raise ModelError(f"the weights do not fit the published network: {key} is missing")
+    if state[key].ndim != 4:
+        raise ModelError(
+            f"the weights do not fit the published network: {key} has the shape "
+            f"{tuple(state[key].shape)} and should have 4 dimensions"
+        )
+    return state[key]
+
+
+def _found(pattern: str, state: State) -> Iterable[re.Match[str]]:
+    """Yield the matches of names that fit a pattern."""
+    return (found for found in map(re.compile(pattern).fullmatch, state) if found)
+
+
+def _tiling(sources: Sequence[Source]) -> tuple[float, ...]:
+    """Return where the ranges of t of the sources meet."""
+    ranges = [_range(source) for source in sources]
+    known = [found for found in ranges if found is not None]
+    if known and len(known) == len(sources):
+        return _cuts([str(source) for source in sources], known)
+    by_number = {len(cuts) + 1: cuts for cuts in PAPER_CUTS.values()}
+    if known or len(sources) not in by_number:
+        raise ModelError(
+            f"the ranges of t of {len(sources)} checkpoints must stand in all their file names, "
+            f"such as `_0.0_0.5_`; they stand in {len(known)}"
+        )
+    return by_number[len(sources)]
+
+
+def _cuts(names: Sequence[str], ranges: Sequence[tuple[float, float]]) -> tuple[float, ...]:
+    """Return where ranges meet; check that they tile [0, 1] in their order."""
+    named = [f"{name} ({low} to {high})" for name, (low, high) in zip(names, ranges, strict=True)]
+    for k in range(1, len(ranges)):
+        (low, high), next_low = ranges[k - 1], ranges[k][0]
+        if next_low < low:
+            raise ModelError(f"wrong order: {named[k]} must come before {named[k - 1]}")
+        if next_low != high:
+            what = "overlap" if next_low < high else "leave a gap"
+            raise ModelError(f"the ranges of t of {named[k - 1]} and {named[k]} {what}")
+    if ranges[0][0] != 0 or ranges[-1][1] != 1:
+        raise ModelError(f"the ranges of t must cover 0 to 1, and are: {', '.join(named)}")
+    return tuple(high for _, high in ranges[:-1])
+
+
+def _range(source: Source) -> tuple[float, float] | None:
+    """Return the range of t that a file name carries."""
+    if isinstance(source, Mapping):
+        return None
+    found = _RANGE.search(Path(source).name)
+    return (float(found[1]), float(found[2])) if found else None

@@ -1,0 +1,90 @@
+"""The command line, ``a2sb``: one module a command; heavy imports happen inside the commands."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from a2sb_core.cli.analyze import analyze
+from a2sb_core.cli.config import app as config_app
+from a2sb_core.cli.convert import convert
+from a2sb_core.cli.demo import demo
+from a2sb_core.cli.plugins import app as plugins_app
+from a2sb_core.cli.restore import restore
+from a2sb_core.cli.train import train
+from a2sb_core.errors import A2SBError
+
+
+class Commands(TyperGroup):
+    """Turns what a command raises into one paragraph and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command: 1 for errors, 130 for an interruption; usage errors (2) are typer's."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise _failed("interrupted", 130) from None
+        except A2SBError as error:
+            if _debugging():
+                raise
+            raise _failed(f"error: {error}", 1) from error
+        except Exception as error:
+            # Typer's own exceptions, and a closed pipe, are told by typer.
+            told = isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code")
+            if told or _debugging():
+                raise
+            text = " ".join(str(error).split())
+            raise _failed(
+                f"unexpected error: {type(error).__name__}: {text}\n"
+                "Run the command again with A2SB_DEBUG=1 in the environment to see where.", 1
+            ) from error
+
+
+def _failed(text: str, code: int) -> typer.Exit:
+    typer.echo(text, err=True)
+    return typer.Exit(code)
+
+
+def _debugging() -> bool:
+    return os.environ.get("A2SB_DEBUG", "") not in ("", "0")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"a2sb {version('a2sb')}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _a2sb(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True,
+                           help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Restore music: extend its bandwidth, fill its gaps."""
+
+
+app.command()(restore)
+app.command()(analyze)
+app.command()(demo)
+app.command()(train)
+app.command()(convert)
+app.add_typer(plugins_app, name="plugins")
+app.add_typer(config_app, name="config")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,82 @@
+"""``a2sb config``: look at configurations."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from a2sb_core.cli.output import print_json
+
+if TYPE_CHECKING:
+    from a2sb_core.config.component import FrozenConfig
+
+app = typer.Typer(no_args_is_help=True, help="Show, check and describe configurations.")
+
+
+class ConfigType(StrEnum):
+    """What a configuration describes."""
+
+    train = "train"
+    model = "model"
+
+
+Source = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a preset.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change a field; repeatable."),
+]
+Kind = Annotated[
+    ConfigType | None,
+    typer.Option("--type", show_default="train where CONFIG has the field `model`",
+                 help="What CONFIG describes."),
+]
+
+
+@app.callback()
+def _config() -> None:
+    """Show, check and describe configurations."""
+
+
+@app.command()
+def show(source: Source, overrides: Overrides = None, kind: Kind = None) -> None:
+    """Print a configuration with every default filled in, as YAML."""
+    from a2sb_core.config.load import to_yaml
+
+    typer.echo(to_yaml(_resolve(source, overrides, kind)), nl=False)
+
+
+@app.command()
+def validate(source: Source, overrides: Overrides = None, kind: Kind = None) -> None:
+    """Say whether a configuration is valid, and what is wrong with it."""
+    _resolve(source, overrides, kind)
+    typer.echo(f"{source}: valid")
+
+
+@app.command()
+def schema(
+    kind: Annotated[
+        ConfigType, typer.Option("--type", help="What the schema describes.")
+    ] = ConfigType.train,
+) -> None:
+    """Print the JSON Schema of configurations, for editors."""
+    from a2sb_core.config.load import json_schema
+
+    print_json(json_schema(_class(kind)))
+
+
+def _resolve(source: str, overrides: list[str] | None, kind: ConfigType | None) -> FrozenConfig:
+    from a2sb_core.config import load
+
+    tree = load.apply_overrides(load.load_yaml(source), overrides or [])
+    kind = kind or (ConfigType.train if "model" in tree else ConfigType.model)
+    return load.validate(_class(kind), tree, source)
+
+
+def _class(kind: ConfigType) -> type[FrozenConfig]:
+    from a2sb_core.config.run import ModelConfig, TrainConfig
+
+    return TrainConfig if kind is ConfigType.train else ModelConfig

@@ -1,0 +1,136 @@
+"""``a2sb demo``: damage a clip in two ways, restore it, show and measure the difference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from a2sb_core.cli.output import console, progress
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from a2sb_core.engine.restorer import Restorer
+
+    Array = npt.NDArray[np.float32]
+
+CLIP = "demo_clip.ogg"
+CUTOFF_HZ = 4000
+GAPS_S = ((2.0, 2.3), (4.6, 4.9), (7.2, 7.5))
+METRICS = {"lsd": "LSD (lower is better)", "sispec": "SiSpec, dB", "visqol": "ViSQOL (1 to 5)"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One kind of damage: what is asked of the restorer, and the damaged clip."""
+
+    task: str
+    title: str
+    damaged: Array
+    asked: dict[str, Any] = field(default_factory=dict)
+
+
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")
+    ] = Path("demo_output"),
+    model: Annotated[str, typer.Option(help="A name, a model folder, or a hub id.")] = "small",
+    steps: Annotated[
+        int | None, typer.Option(min=1, show_default="the model's", help="Network evaluations.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Damage a clip in two ways, restore it, and write audio, spectrograms and figures of merit."""
+    from importlib import resources
+
+    from a2sb_core.audio import files
+    from a2sb_core.cli.figures import spectrogram_figure
+    from a2sb_core.engine.restorer import Restorer
+
+    with resources.as_file(resources.files("a2sb_core.cli") / CLIP) as clip:
+        truth, info = files.read(clip)
+    rate = info.sample_rate
+    restorer = Restorer.from_pretrained(model, device)
+    output.mkdir(parents=True, exist_ok=True)
+    written = [_write(output / "truth.wav", truth, rate)]
+    measured: dict[str, list[tuple[float, float]]] = {}
+    for case in cases(truth, rate):
+        restored = _restore(restorer, case, rate, steps, quiet)
+        written.append(_write(output / f"{case.task}_damaged.wav", case.damaged, rate))
+        written.append(_write(output / f"{case.task}_restored.wav", restored, rate))
+        picture = output / f"{case.task}.png"
+        panels = [("truth", truth), ("degraded", case.damaged), ("restored", restored)]
+        spectrogram_figure(picture, case.title, panels, rate, case.asked.get("gaps_s", ()))
+        written.append(picture)
+        measured[case.task] = _compare(truth, case.damaged, restored, rate)
+    if not quiet:
+        _print_table(measured)
+        typer.echo("\nwrote:\n" + "\n".join(f"  {path}" for path in written))
+
+
+def cases(truth: Array, sample_rate: int) -> list[Case]:
+    """Damage a clip (channels, samples): without its highs, and with gaps of silence."""
+    from a2sb_core.audio.resample import resample
+
+    low = resample(truth, sample_rate, 2 * CUTOFF_HZ)
+    gapped = truth.copy()
+    for start, end in GAPS_S:
+        gapped[:, round(start * sample_rate) : round(end * sample_rate)] = 0
+    return [
+        Case("bandwidth", f"Bandwidth extension from {CUTOFF_HZ / 1000:g} kHz",
+             resample(low, 2 * CUTOFF_HZ, sample_rate, truth.shape[1])),
+        Case("inpaint", f"Inpainting of {len(GAPS_S)} gaps of 300 ms", gapped, {"gaps_s": GAPS_S}),
+    ]
+
+
+def _restore(restorer: Restorer, case: Case, rate: int, steps: int | None, quiet: bool) -> Array:
+    with progress(case.task, quiet) as on_step:
+        return restorer.restore(
+            case.damaged, rate, task=case.task, steps=steps, progress=on_step, **case.asked
+        )
+
+
+def _write(path: Path, wave: Array, rate: int) -> Path:
+    from a2sb_core.audio import files
+
+    files.write(path, wave, rate, overwrite=True)
+    return path
+
+
+def _compare(truth: Array, damaged: Array, restored: Array, rate: int) -> list[tuple[float, float]]:
+    """Measure the damaged and the restored clip; NaN where a metric is not available."""
+    import torch
+
+    from a2sb_core.errors import A2SBError
+    from a2sb_core.plugins import default_registry
+
+    values = []
+    for name in METRICS:
+        try:
+            metric = default_registry().resolve("metric", name).Config().build()
+            pair = [
+                metric.measure(torch.from_numpy(truth), torch.from_numpy(wave), rate)
+                for wave in (damaged, restored)
+            ]
+        except A2SBError:
+            pair = [float("nan")] * 2
+        values.append((pair[0], pair[1]))
+    return values
+
+
+def _print_table(measured: dict[str, list[tuple[float, float]]]) -> None:
+    from rich.table import Table
+
+    table = Table("task", "clip", box=None, pad_edge=False)
+    for title in METRICS.values():
+        table.add_column(title, justify="right")
+    for task, pairs in measured.items():
+        for name, values in zip(("degraded", "restored"), zip(*pairs, strict=True), strict=True):
+            figures = ["-" if value != value else f"{value:.2f}" for value in values]
+            table.add_row(task, name, *figures)
+    console().print(table, highlight=False)

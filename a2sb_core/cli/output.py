@@ -1,0 +1,59 @@
+"""What commands print: results on stdout, progress and errors on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WIDE = 160
+"""Columns where the output is no terminal: lines of a table are not to be folded for nobody."""
+
+
+def console(stderr: bool = False) -> Console:
+    """Return a console of the terminal's width, or a wide one."""
+    from rich.console import Console
+
+    found = Console(stderr=stderr)
+    return found if found.is_terminal else Console(stderr=stderr, width=WIDE)
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document; what is not finite becomes null, as JSON has no name for it."""
+    typer.echo(json.dumps(_finite(value), indent=2, default=str))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+@contextmanager
+def progress(what: str, quiet: bool = False) -> Iterator[Callable[..., None]]:
+    """Show a bar with the time left on stderr, where that is a terminal.
+
+    Yields:
+        A function to call with (done, of), and optionally another description.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    screen = console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeLeft())
+    with Progress(*columns, console=screen, disable=quiet or not screen.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+
+        def update(done: int, of: int, description: str = what) -> None:
+            bar.update(task, completed=done, total=of, description=description)
+
+        yield update

@@ -1,0 +1,176 @@
+"""``a2sb restore``: one file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from a2sb_core.cli.output import print_json, progress
+
+if TYPE_CHECKING:
+    from a2sb_core.engine.model import Model
+
+
+class ClipMode(StrEnum):
+    """What is done to a result that exceeds full scale."""
+
+    clamp = "clamp"
+    rescale = "rescale"
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="The audio file to restore.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="OUT", show_default=False,
+                           help="The file to write; in a folder: IN's name with .restored added.")
+    ],
+    task: Annotated[
+        str, typer.Option(show_default=False,
+                          help="bandwidth or inpaint; a model may know more tasks.")
+    ],
+    cutoff: Annotated[
+        str, typer.Option(metavar="auto|HZ", help="bandwidth: where the energy of IN ends.")
+    ] = "auto",
+    gap: Annotated[
+        list[str] | None,
+        typer.Option(metavar="START:END", help="inpaint: a stretch to fill (seconds); repeatable.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A name, a model folder, or a hub id.")] = "small",
+    steps: Annotated[
+        int | None, typer.Option(min=1, show_default="the model's",
+                                 help="More are slower and finer.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    clip_mode: Annotated[
+        ClipMode, typer.Option(help="What is done where the result exceeds full scale.")
+    ] = ClipMode.clamp,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Restore a file: extend its bandwidth, or fill gaps in it."""
+    asked = _damage_asked(task, cutoff, gap)
+    target = _target(source, output)
+    say = typer.echo if not (quiet or as_json) else lambda text: None
+
+    from a2sb_core.audio import files
+
+    files.check_target(target, overwrite=overwrite, source=source)
+    wave, info = files.read(source)
+
+    from a2sb_core.engine.restorer import Restorer
+
+    restorer = Restorer.from_pretrained(model, device, precision)
+    started = time.monotonic()
+    damage = restorer.find_damage(wave, info.sample_rate, task=task, **asked)
+    found = None if damage is None else damage.model_dump(mode="json")
+    say(_sentence(found))
+    if damage is None and source.suffix.lower() == target.suffix.lower():
+        _copy(source, target)
+    else:
+        with progress("restoring", quiet) as on_step:
+            restorer.restore_file(
+                source, target, task=task, overwrite=overwrite, clip_mode=clip_mode.value,
+                steps=steps, seed=seed, progress=on_step, **asked,
+            )
+    seconds = time.monotonic() - started
+    say(f"wrote {target} in {seconds:.1f} s")
+    if as_json:
+        print_json({
+            "input": source, "output": target, "task": task, "found": found,
+            "restored": found is not None, "seconds": round(seconds, 3), "model": model,
+            "steps": steps or _default_steps(restorer.model, task), "seed": seed,
+        })
+
+
+def _damage_asked(task: str, cutoff: str, gaps: list[str] | None) -> dict[str, Any]:
+    """Read what the user says is missing; nothing means: find it."""
+    asked: dict[str, Any] = {}
+    if cutoff != "auto":
+        asked["cutoff_hz"] = _hertz(cutoff)
+    if gaps:
+        asked["gaps_s"] = [_seconds(gap) for gap in gaps]
+    if task == "bandwidth" and gaps:
+        raise typer.BadParameter("belongs to `--task inpaint`", param_hint="--gap")
+    if task == "inpaint" and cutoff != "auto":
+        raise typer.BadParameter("belongs to `--task bandwidth`", param_hint="--cutoff")
+    if task == "inpaint" and not gaps:
+        raise typer.BadParameter(
+            "say what to fill, in seconds, for example `--gap 1.5:1.8`", param_hint="--gap"
+        )
+    return asked
+
+
+def _hertz(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise typer.BadParameter(
+            f"`{text}` is neither `auto` nor a frequency in Hz above 0", param_hint="--cutoff"
+        )
+    return value
+
+
+def _seconds(text: str) -> tuple[float, float]:
+    start_text, _, end_text = text.partition(":")
+    try:
+        start, end = float(start_text), float(end_text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"`{text}` is not START:END in seconds, such as 1.5:1.8", param_hint="--gap"
+        ) from None
+    if not 0 <= start < end < float("inf"):
+        raise typer.BadParameter(
+            f"`{text}`: a gap must start at 0 s or later and end after its start",
+            param_hint="--gap",
+        )
+    return start, end
+
+
+def _target(source: Path, output: Path) -> Path:
+    """Return the file to write; in an existing folder it is named after the source."""
+    return output / f"{source.stem}.restored{source.suffix}" if output.is_dir() else output
+
+
+def _sentence(found: dict[str, Any] | None) -> str:
+    if found is None:
+        return "found nothing to restore: the audio is copied as it is"
+    if "cutoff_hz" in found:
+        return f"energy ends at {found['cutoff_hz']:.0f} Hz, extending above"
+    if "gaps_s" in found:
+        gaps = found["gaps_s"]
+        total_s = sum(end - start for start, end in gaps)
+        return f"filling {len(gaps)} gap{'s' * (len(gaps) > 1)}, {total_s:g} s in all"
+    return "restoring: " + ", ".join(f"{name} = {value}" for name, value in found.items())
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file so that the target is never there half."""
+    handle, partial = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
+    os.close(handle)
+    try:
+        shutil.copyfile(source, partial)
+        shutil.copymode(source, partial)
+        os.replace(partial, target)
+    finally:
+        Path(partial).unlink(missing_ok=True)
+
+
+def _default_steps(model: Model, task: str) -> int | None:
+    """Return the number of steps that the model takes for a task where none is asked for."""
+    sampler = model.sampler.config
+    own = getattr(sampler, "steps", None) or getattr(
+        getattr(sampler, "inner", None), "steps", None
+    )
+    return model.config.steps.get(task, own)

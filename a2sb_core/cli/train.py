@@ -1,0 +1,49 @@
+"""``a2sb train``: a training run from a configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from a2sb_core.cli.output import progress
+
+SMOOTHING = 0.05
+"""Share of the newest loss in the one that is shown."""
+
+
+def train(
+    source: Annotated[
+        str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a preset.")
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Change a field; repeatable.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on from the newest checkpoint.")
+    ] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+) -> None:
+    """Train a model; paths in the configuration are relative to the current folder."""
+    from a2sb_core.config.load import apply_overrides, load_yaml, validate
+    from a2sb_core.config.run import TrainConfig
+
+    tree = apply_overrides(load_yaml(source), overrides or [])
+    config = validate(TrainConfig, tree, source)
+
+    from a2sb_core.engine.training import Trainer
+
+    trainer = Trainer(config)
+    with progress("training", quiet) as show:
+        smooth: float | None = None
+
+        def on_step(step: int, loss: float) -> None:
+            nonlocal smooth
+            smooth = loss if smooth is None else smooth + SMOOTHING * (loss - smooth)
+            show(step, config.steps, f"loss {smooth:.4f}")
+
+        trainer.run(resume, on_step)
+    if not quiet:
+        typer.echo(f"wrote {Path(config.output) / 'model'}")

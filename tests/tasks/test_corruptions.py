@@ -1,0 +1,258 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from task_helpers import grid, item, music, plane, white
+
+from a2sb_core.interfaces import Noise, TaskError
+from a2sb_tasks.corruptions.bandwidth import Bandwidth
+from a2sb_tasks.corruptions.inpainting import Inpainting
+from a2sb_tasks.representations.complex_stft import ComplexSTFT
+from a2sb_tasks.representations.factorized import Factorized
+
+NOISE = Noise(3, 3, 32)
+
+
+def factorized():
+    return Factorized.Config(n_fft=64, hop_length=16, sample_rate=1600).build()
+
+
+def gaps(*pairs):
+    return Inpainting.Parameters(gaps_s=pairs)
+
+
+def cutoff(hz):
+    return Bandwidth.Parameters(cutoff_hz=hz)
+
+
+def generator(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_bandwidth_misses_rows_from_the_cutoff_up():
+    bandwidth = Bandwidth.Config().build()
+    where = grid([100, 200, 300, 400], [0, 1])
+    for hz, rows in ((250, [0, 0, 1, 1]), (300, [0, 0, 1, 1]), (301, [0, 0, 0, 1]), (1, [1] * 4), (401, [0] * 4)):
+        missing = bandwidth.missing(where, cutoff(hz))
+        assert missing.dtype == torch.bool
+        assert missing.shape == (4, 2)
+        assert missing.int().tolist() == [[row, row] for row in rows]
+
+
+def test_inside_takes_frames_whose_middle_lies_in_the_gap():
+    inpainting = Inpainting.Config(edges="inside").build()
+    where = grid([1, 2], [0.0, 0.1, 0.2, 0.3, 0.4], frame_s=0.2)
+    missing = inpainting.missing(where, gaps((0.15, 0.35)))
+    assert missing.int().tolist() == [[0, 0, 1, 1, 0]] * 2
+    assert not inpainting.missing(where, gaps((0.21, 0.29))).any()
+
+
+def test_touched_takes_frames_that_reach_into_the_gap():
+    inpainting = Inpainting.Config(edges="touched").build()
+    where = grid([1, 2], [0.0, 0.1, 0.2, 0.3, 0.4, 0.5], frame_s=0.21)
+    missing = inpainting.missing(where, gaps((0.21, 0.29)))
+    assert missing.int().tolist() == [[0, 0, 1, 1, 0, 0]] * 2
+    missing = inpainting.missing(where, gaps((0.19, 0.21), (0.45, 0.5)))
+    assert missing.int().tolist() == [[0, 1, 1, 1, 1, 1]] * 2
+
+
+@given(start=st.integers(0, 1500), count=st.integers(1, 600), length=st.sampled_from([1600, 1611]))
+def test_every_frame_that_a_silent_gap_changes_is_missing(start, count, length):
+    representation, wave = factorized(), white(length)
+    stop = min(start + count, length)
+    parameters = gaps((start / 1600, stop / 1600))
+    silenced = wave.clone()
+    silenced[:, start:stop] = 0
+    changed = representation.spectrum(wave) - representation.spectrum(silenced)
+    changed = changed.abs().amax(dim=(0, 1))
+    missing = Inpainting.Config().build().missing(representation.grid(length), parameters)[0]
+    assert (changed[:-1][~missing[:-1]] < 1e-6).all()
+    # The last frame also sees one mirrored sample, through the very foot of the window.
+    assert (changed[-1:][~missing[-1:]] < 5e-3).all()
+    # No frame is given up that lies wholly outside.
+    clear = torch.tensor([
+        frame * 16 + 32 <= start or frame * 16 - 32 >= stop for frame in range(len(missing))
+    ])
+    assert not missing[clear].any()
+
+
+@given(start=st.floats(0, 0.9), seconds=st.floats(1e-4, 0.5))
+def test_gaps_between_samples_count_by_the_samples_they_reach(start, seconds):
+    representation, wave = factorized(), white(3200)
+    end = start + seconds
+    silenced = wave.clone()
+    silenced[:, math.floor(start * 1600) : math.ceil(end * 1600)] = 0
+    changed = representation.spectrum(wave) - representation.spectrum(silenced)
+    missing = Inpainting.Config().build().missing(representation.grid(3200), gaps((start, end)))[0]
+    assert (changed.abs().amax(dim=(0, 1))[~missing] < 1e-6).all()
+
+
+@pytest.mark.parametrize("hours", [1, 3])
+def test_gaps_in_long_recordings_take_the_right_frames(hours):
+    representation = Factorized.Config().build()
+    inpainting = Inpainting.Config(edges="inside").build()
+    frame = hours * 3600 * 44100 // 512
+    start, end = (frame * 512 - 2) / 44100, (frame * 512 + 2) / 44100
+    missing = inpainting.missing(representation.grid((frame + 40) * 512), gaps((start, end)))[0]
+    assert missing.nonzero().flatten().tolist() == [frame]
+
+
+CASES = pytest.mark.parametrize(("config", "parameters"), [
+    (Bandwidth.Config(), cutoff(300)),
+    (Inpainting.Config(), gaps((0.2, 0.3), (0.5, 0.6))),
+    (Inpainting.Config(edges="inside"), gaps((0.2, 0.3))),
+], ids=["bandwidth", "touched", "inside"])
+
+
+@CASES
+def test_known_content_stays_and_missing_content_becomes_noise(config, parameters):
+    corruption, clean = config.build(), item(factorized(), music(1600, 2, 1600))
+    kept = clean.z.clone()
+    degraded = corruption.degrade(clean, parameters, NOISE)
+    missing = degraded.missing
+    assert missing.dtype == torch.bool
+    assert missing.shape == (1, 1, *clean.z.shape[2:])
+    assert 0 < missing.float().mean() < 1
+    everywhere = missing.expand_as(clean.z)
+    assert torch.equal(degraded.x1[~everywhere], clean.z[~everywhere])
+    fill = 0.5 * NOISE.at(0, 0, clean.z.shape[-1]).expand_as(clean.z)
+    assert torch.equal(degraded.x1[everywhere], fill[everywhere])
+    assert torch.equal(clean.z, kept)
+
+
+@CASES
+@pytest.mark.parametrize("fill_std", [0.1, 1.0])
+def test_fill_std_is_the_level_of_the_noise(config, parameters, fill_std):
+    corruption = config.model_copy(update={"fill_std": fill_std}).build()
+    clean = item(factorized(), music(1600, 1, 1600))
+    degraded = corruption.degrade(clean, parameters, NOISE)
+    level = degraded.x1[degraded.missing.expand_as(degraded.x1)].std()
+    assert float(level) == pytest.approx(fill_std, rel=0.06)
+
+
+@CASES
+@pytest.mark.parametrize("junk", [7.0, float("nan"), float("inf")])
+def test_observing_never_looks_at_what_is_missing(config, parameters, junk):
+    corruption, damaged = config.build(), item(factorized(), music(1600, 2, 1600))
+    first = corruption.observe(damaged, parameters, NOISE)
+    spoilt = damaged.z.masked_fill(first.missing, junk)
+    again = corruption.observe(type(damaged)(damaged.wave, spoilt, damaged.representation), parameters, NOISE)
+    assert torch.equal(first.x1, again.x1)
+    assert torch.equal(first.missing, again.missing)
+
+
+@CASES
+def test_the_noise_alone_is_random(config, parameters):
+    corruption, clean = config.build(), item(factorized(), music(1600, 1, 1600))
+    first = corruption.degrade(clean, parameters, NOISE)
+    torch.manual_seed(99)
+    assert torch.equal(first.x1, corruption.degrade(clean, parameters, NOISE).x1)
+    other = corruption.degrade(clean, parameters, Noise(4, 3, 32))
+    assert not torch.equal(first.x1, other.x1)
+    assert torch.equal(first.missing, other.missing)
+
+
+def test_masks_work_on_any_representation():
+    representation = ComplexSTFT.Config(n_fft=64, hop_length=16, sample_rate=1600).build()
+    clean = item(representation, music(1600, 1, 1600))
+    for corruption, parameters in ((Bandwidth, cutoff(300)), (Inpainting, gaps((0.2, 0.3)))):
+        degraded = corruption.Config().build().degrade(clean, parameters, Noise(0, 2, 32))
+        assert degraded.x1.shape == clean.z.shape
+
+
+def test_drawn_cutoffs_cover_their_range():
+    bandwidth = Bandwidth.Config(low_hz=3000, high_hz=9000).build()
+    drawn = [bandwidth.draw(3.0, generator(seed)).cutoff_hz for seed in range(400)]
+    assert 3000 <= min(drawn) < 3200
+    assert 8800 < max(drawn) <= 9000
+    assert sum(drawn) / 400 == pytest.approx(6000, abs=300)
+
+
+def test_drawn_gaps_cover_their_range_and_lie_within_the_audio():
+    inpainting = Inpainting.Config(low_s=0.1, high_s=1.6).build()
+    drawn = [inpainting.draw(2.97, generator(seed)).gaps_s for seed in range(400)]
+    assert all(len(pairs) == 1 for pairs in drawn)
+    starts, sizes = [p[0][0] for p in drawn], [p[0][1] - p[0][0] for p in drawn]
+    assert min(starts) >= 0
+    assert max(start + size for start, size in zip(starts, sizes, strict=True)) <= 2.97 + 1e-9
+    assert 0.1 - 1e-9 <= min(sizes) < 0.15
+    assert 1.55 < max(sizes) <= 1.6 + 1e-9
+    assert min(starts) < 0.1
+    assert sum(sizes) / 400 == pytest.approx(0.85, abs=0.07)
+
+
+@given(duration=st.floats(0.001, 4), seed=st.integers(0, 10_000))
+def test_drawn_gaps_leave_something_of_short_audio(duration, seed):
+    (start, end), = Inpainting.Config().build().draw(duration, generator(seed)).gaps_s
+    assert 0 <= start < end <= duration * (1 + 1e-9)
+    assert end - start <= 0.7 * duration * (1 + 1e-9)
+
+
+def test_drawing_leaves_the_global_generator_alone():
+    state = torch.get_rng_state()
+    for config in (Bandwidth.Config(), Inpainting.Config()):
+        first, second = (config.build().draw(3.0, generator(5)) for _ in range(2))
+        assert first == second
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("given", "merged"), [
+    ([(0.5, 0.7), (0.1, 0.2)], ((0.1, 0.2), (0.5, 0.7))),
+    ([(0.1, 0.3), (0.2, 0.4)], ((0.1, 0.4),)),
+    ([(0.1, 0.9), (0.2, 0.4)], ((0.1, 0.9),)),
+    ([(0.1, 0.2), (0.2, 0.4)], ((0.1, 0.4),)),
+    ([(0.3, 0.4), (0.3, 0.4)], ((0.3, 0.4),)),
+])
+def test_gaps_are_sorted_and_merged(given, merged):
+    assert Inpainting.Parameters(gaps_s=given).gaps_s == merged
+    assert Inpainting.Config().build().stretches(gaps(*given)) == merged
+
+
+@pytest.mark.parametrize("pair", [
+    (0.5, 0.5), (0.5, 0.4), (-0.1, 0.4), (0.0, float("inf")), (float("nan"), 1.0),
+])
+def test_a_gap_must_have_a_start_before_its_end(pair):
+    with pytest.raises(ValidationError, match="0 <= start < end"):
+        Inpainting.Parameters(gaps_s=(pair,))
+
+
+def test_check_refuses_gaps_that_do_not_lie_within_the_audio():
+    inpainting = Inpainting.Config().build()
+    inpainting.check(gaps((0.5, 1.0)), 1.0, 44100)
+    inpainting.check(gaps((0.5, 1.0 + 0.5 / 44100)), 1.0, 44100)
+    with pytest.raises(TaskError, match=r"the gap 0.9:1.1 s .* is 1 s long"):
+        inpainting.check(gaps((0.2, 0.3), (0.9, 1.1)), 1.0, 44100)
+    with pytest.raises(TaskError, match="no gap was given"):
+        inpainting.check(gaps(), 1.0, 44100)
+    with pytest.raises(TaskError, match="cover the whole audio"):
+        inpainting.check(gaps((0.0, 0.5), (0.5, 1.0)), 1.0, 44100)
+
+
+def test_check_refuses_a_cutoff_with_nothing_above_it():
+    bandwidth = Bandwidth.Config().build()
+    bandwidth.check(cutoff(3999), 1.0, 8000)
+    with pytest.raises(TaskError, match=r"cutoff 4000 Hz .* \(4000 Hz\)"):
+        bandwidth.check(cutoff(4000), 1.0, 8000)
+    with pytest.raises(ValidationError, match="greater than 0"):
+        cutoff(0)
+
+
+def test_gaps_are_not_detected_and_the_error_says_what_to_give():
+    with pytest.raises(TaskError, match="`inpaint`.*give it: gaps_s"):
+        Inpainting.Config().build().detect(torch.zeros(1, 100), 44100)
+
+
+def test_bandwidth_detects_the_cutoff_of_limited_audio():
+    bandwidth, wave = Bandwidth.Config().build(), plane(1, 44100)
+    spectrum = torch.fft.rfft(wave)
+    spectrum[:, 8000:] = 0
+    found = bandwidth.detect(torch.fft.irfft(spectrum, 44100), 44100)
+    assert found.cutoff_hz == pytest.approx(8000, rel=0.02)
+    assert bandwidth.detect(wave, 44100) is None
+
+
+def test_only_gaps_keep_to_a_stretch_of_time():
+    assert Bandwidth.Config().build().stretches(cutoff(4000)) is None

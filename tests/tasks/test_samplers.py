@@ -1,0 +1,231 @@
+import pytest
+import torch
+from task_helpers import Counting, plane
+
+from a2sb_core.interfaces import Noise, per_item
+from a2sb_tasks.bridges.i2sb import I2SB
+from a2sb_tasks.samplers.ancestral import ODE, Ancestral
+from a2sb_tasks.samplers.implicit import Implicit
+from a2sb_tasks.samplers.multidiffusion import MultiDiffusion
+
+BRIDGE = I2SB.Config().build()
+SHAPE = (2, 3, 4, 45)
+SHIFT = 10.0
+
+
+def around(inner):
+    return MultiDiffusion.Config(inner=inner, window=16, hop=8, batch=3)
+
+
+INNER = [Ancestral.Config(steps=4), ODE.Config(steps=4), Implicit.Config(steps=4)]
+EACH = pytest.mark.parametrize(
+    "config", [*INNER, *map(around, INNER)],
+    ids=[f"{place}{config.name}" for place in ("", "windowed-") for config in INNER],
+)
+
+
+def region():
+    missing = plane(2, 1, 4, 45, seed=5) > 0
+    missing[..., 30:] = False
+    return missing
+
+
+def run(config, denoiser, x1, missing, seed=0, on_step=None):
+    noise = Noise(seed, x1.shape[1], x1.shape[2])
+    return config.build().sample(denoiser, BRIDGE, x1, missing, noise, on_step)
+
+
+def unshift(xt, t, x1, missing):
+    """A perfect denoiser of any window, where x1 is x0 + SHIFT."""
+    return x1 - SHIFT
+
+
+def wrong(xt, t, x1, missing):
+    """A denoiser that is never content, frame by frame."""
+    return 0.5 * torch.sin(3 * xt) + per_item(t, xt) * x1
+
+
+@EACH
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_perfect_denoiser_gives_x0(config, masked):
+    x0 = plane(*SHAPE)
+    x1, missing = x0 + SHIFT, region() if masked else None
+    expected = torch.where(missing, x0, x1) if masked else x0
+    restored = run(config, unshift, x1, missing)
+    torch.testing.assert_close(restored, expected, rtol=1e-5, atol=1e-5)
+
+
+@EACH
+def test_what_is_not_missing_is_x1_to_the_bit(config):
+    x1, missing = plane(*SHAPE), region()
+    restored = run(config, wrong, x1, missing)
+    kept = (~missing).expand(SHAPE)
+    assert torch.equal(restored[kept], x1[kept])
+    assert (restored != x1)[~kept].any()
+
+
+@EACH
+def test_a_region_given_once_serves_all_items(config):
+    x1, missing = plane(*SHAPE), region()[:1]
+    restored = run(config, wrong, x1, missing)
+    assert torch.equal(restored, run(config, wrong, x1, missing.expand(2, 1, 4, 45)))
+
+
+@EACH
+def test_the_seed_alone_decides(config):
+    x1, missing = plane(*SHAPE), region()
+    first = run(config, wrong, x1, missing, seed=3)
+    torch.manual_seed(1)
+    assert torch.equal(first, run(config, wrong, x1, missing, seed=3))
+    other = run(config, wrong, x1, missing, seed=4)
+    if "ode" in (config.name, getattr(config, "inner", config).name):
+        assert torch.equal(first, other)
+    else:
+        assert not torch.allclose(first, other, atol=1e-3)
+
+
+@EACH
+def test_items_share_their_noise(config):
+    x1, missing = plane(1, 3, 4, 45), region()[:1]
+    mono = run(config, wrong, x1, missing)
+    stereo = run(config, wrong, x1.expand(SHAPE), missing.expand(2, 1, 4, 45))
+    torch.testing.assert_close(stereo, mono.expand(SHAPE), rtol=1e-6, atol=1e-6)
+
+
+@EACH
+def test_inputs_stay_as_they_are(config):
+    x1, missing = plane(*SHAPE), region()
+    kept = x1.clone(), missing.clone()
+    run(config, wrong, x1, missing)
+    assert torch.equal(x1, kept[0])
+    assert torch.equal(missing, kept[1])
+
+
+@EACH
+def test_progress_counts_the_steps_and_what_it_raises_ends_the_work(config):
+    seen = []
+    run(config, wrong, plane(*SHAPE), None, on_step=lambda *done: seen.append(done))
+    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    counting = Counting(torch.zeros(1))
+
+    def stop(done, of):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(config, counting, plane(*SHAPE), None, on_step=stop)
+    windows = 5 if hasattr(config, "window") else 1
+    assert counting.windows == 2 * 2 * windows
+
+
+@EACH
+def test_with_steps_takes_another_number_and_leaves_the_sampler(config):
+    sampler, counting = config.build(), Counting(torch.zeros(1))
+    x1, noise = plane(*SHAPE), Noise(0, 3, 4)
+    sampler.with_steps(2).sample(counting, BRIDGE, x1, None, noise)
+    assert sorted(set(counting.times), reverse=True) == [1.0, 0.5]
+    sampler.sample(counting, BRIDGE, x1, None, noise)
+    assert len(set(counting.times)) == 4
+
+
+def test_times_run_from_one_to_zero():
+    assert ODE.Config(steps=4).build().times().tolist() == [1.0, 0.75, 0.5, 0.25, 0.0]
+    assert ODE.Config(steps=1).build().times().tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_times_with_an_end_stop_there_and_close_with_zero(steps):
+    times = ODE.Config(steps=steps, t_end=0.05).build().times()
+    assert times.dtype == torch.float64
+    assert len(times) == steps + 1
+    assert times[0] == 1
+    assert times[-1] == 0
+    if steps > 1:
+        assert times[-2] == pytest.approx(0.05)
+        torch.testing.assert_close(times[:-2].diff(), times[1:-1].diff()[:1].expand(steps - 2))
+
+
+def test_the_denoiser_is_shown_the_times_in_order():
+    counting = Counting(torch.zeros(1))
+    run(Ancestral.Config(steps=3, t_end=0.1), counting, plane(1, 3, 4, 5), None)
+    assert counting.times == pytest.approx([1.0, 0.55, 0.1])
+
+
+class Recorder:
+    """A denoiser that says ``answers`` one after another, and keeps each x_t it was shown."""
+
+    def __init__(self, answers):
+        self.answers, self.seen = iter(answers), []
+
+    def __call__(self, xt, t, x1, missing):
+        self.seen.append(xt)
+        return torch.full_like(xt, next(self.answers))
+
+
+def by_hand(t):
+    """a, b, c of (9) with the integral of the schedule written out, t in float."""
+    def forward(t):
+        return t**3 / 3 if t <= 0.5 else 1 / 12 - (1 - t) ** 3 / 3
+
+    s, sbar = forward(t), forward(1 - t)
+    return sbar * 12, s * 12, (s * sbar * 12) ** 0.5
+
+
+def test_ancestral_is_equation_19_by_hand():
+    x1, recorder = plane(1, 3, 4, 5), Recorder([0.3, -0.7, 2.0])
+    run(Ancestral.Config(steps=3), recorder, x1, None, seed=8)
+    x, answers, noise = x1, [0.3, -0.7], Noise(8, 3, 4)
+    for i in (1, 2):
+        t, s = 1 - (i - 1) / 3, 1 - i / 3
+        at_t, at_s = by_hand(t)[1] / 12, by_hand(s)[1] / 12
+        std = ((at_t - at_s) * at_s / at_t) ** 0.5
+        x = ((at_t - at_s) * answers[i - 1] + at_s * x) / at_t + std * noise.at(i, 0, 5)
+        torch.testing.assert_close(recorder.seen[i], x, rtol=1e-4, atol=1e-5)
+
+
+def test_ode_is_the_mean_of_equation_19_by_hand():
+    x1, recorder = plane(1, 3, 4, 5), Recorder([0.3, -0.7, 2.0])
+    run(ODE.Config(steps=3), recorder, x1, None)
+    x = x1
+    for i, answer in ((1, 0.3), (2, -0.7)):
+        at_t, at_s = by_hand(1 - (i - 1) / 3)[1], by_hand(1 - i / 3)[1]
+        x = ((at_t - at_s) * answer + at_s * x) / at_t
+        torch.testing.assert_close(recorder.seen[i], x, rtol=1e-4, atol=1e-5)
+
+
+def test_implicit_carries_one_noise_all_the_way():
+    x1, recorder = plane(1, 3, 4, 5), Recorder([0.3] * 4)
+    run(Implicit.Config(steps=4), recorder, x1, None, seed=8)
+    noise = Noise(8, 3, 4).at(1, 0, 5)
+    for i in (1, 2, 3):
+        a, b, c = by_hand(1 - i / 4)
+        expected = a * 0.3 + b * x1 + c * noise
+        torch.testing.assert_close(recorder.seen[i], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_implicit_noise_takes_up_a_change_of_mind():
+    x1, recorder = plane(1, 3, 4, 5), Recorder([0.3, -0.7, 2.0])
+    run(Implicit.Config(steps=3), recorder, x1, None, seed=8)
+    a, b, c = by_hand(2 / 3)
+    implied = Noise(8, 3, 4).at(1, 0, 5) + a * (0.3 + 0.7) / c
+    a, b, c = by_hand(1 / 3)
+    expected = a * -0.7 + b * x1 + c * implied
+    torch.testing.assert_close(recorder.seen[2], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_implicit_states_have_the_marginal_of_the_bridge():
+    x1, x0 = plane(1, 3, 64, 400), 0.3
+    recorder = Recorder([x0] * 4)
+    run(Implicit.Config(steps=4), recorder, x1, None)
+    for i in (1, 2, 3):
+        a, b, c = by_hand(1 - i / 4)
+        residue = recorder.seen[i] - a * x0 - b * x1
+        assert float(residue.mean()) == pytest.approx(0, abs=0.02 * c)
+        assert float(residue.std()) == pytest.approx(c, rel=0.02)
+
+
+@pytest.mark.parametrize("config", INNER, ids=lambda config: config.name)
+def test_many_steps_stay_finite(config):
+    config = config.model_copy(update={"steps": 1500})
+    restored = run(config, Counting(torch.zeros(1) + 0.25), plane(1, 1, 2, 3), None)
+    assert torch.equal(restored, torch.full((1, 1, 2, 3), 0.25))
