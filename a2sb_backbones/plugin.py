@@ -9,6 +9,7 @@ _PARTS = (
      "UNet with rotary attention, told the band of each row (the paper's)"),
     ("backbone", "experts", "experts:Experts",
      "one network for each range of t (the paper's t-range partitioning)"),
+    ("converter", "a2sb_release", "release:Release", "the checkpoints published with the paper"),
 )
 
 

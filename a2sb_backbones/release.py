@@ -9,16 +9,17 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from a2sb_backbones.experts import PAPER_CUTS, Experts
 from a2sb_backbones.rope_unet import RoPEUNet
 from a2sb_core.errors import ModelError
+from a2sb_core.interfaces import Backbone, ComponentConfig, Converted, Converter
 
 LICENCE_NOTICE = """\
 The published A2SB weights (nvidia/audio_to_audio_schrodinger_bridge on the Hugging Face hub)
@@ -57,7 +58,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Tensor]:
     return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
 
 
-def load_release(state_dict: State, heads: int | None = None) -> RoPEUNet:
+def load_release(state_dict: State, heads: int = HEADS) -> RoPEUNet:
     """Build the network that a published state dict belongs to, and load it, in float32.
 
     Widths, levels, blocks and places of attention are read off names and shapes. Where names
@@ -92,7 +93,7 @@ def load_release(state_dict: State, heads: int | None = None) -> RoPEUNet:
     return network.eval()
 
 
-def infer_config(state: State, heads: int | None = None) -> RoPEUNet.Config:
+def infer_config(state: State, heads: int = HEADS) -> RoPEUNet.Config:
     """Read the configuration of a published network off the names and shapes of its tensors.
 
     Raises:
@@ -112,7 +113,7 @@ def infer_config(state: State, heads: int | None = None) -> RoPEUNet.Config:
         return RoPEUNet.Config(
             widths=tuple(widths),
             attention_levels=tuple(attended),
-            heads=heads or HEADS,
+            heads=heads,
             res_blocks=max(blocks, default=0),
             time_channels=embedding - BAND_CHANNELS,
             band_channels=BAND_CHANNELS,
@@ -122,7 +123,7 @@ def infer_config(state: State, heads: int | None = None) -> RoPEUNet.Config:
 
 
 def load_release_experts(
-    sources: Sequence[Source], heads: int | None = None, offload: bool = True
+    sources: Sequence[Source], heads: int = HEADS, offload: bool = True
 ) -> Experts:
     """Load one published checkpoint for each range of t, the lowest range first.
 
@@ -151,33 +152,35 @@ def load_release_experts(
     return Experts.gather(networks, cuts, offload).eval()
 
 
-@dataclass(frozen=True)
-class Converted:
-    """A published model in the terms of this framework.
+class Release(Converter):
+    """Loads published checkpoints: one file, or one for each t-range expert.
 
-    Attributes:
-        backbone: the network with its weights.
-        model: the whole composition, as a model's configuration holds it.
-        notice: what the user must be told about the licence.
+    Representation, bridge, prediction and sampling are those of sections 3.1 to 3.6.
     """
 
-    backbone: RoPEUNet | Experts
-    model: dict[str, Any]
-    notice: str = LICENCE_NOTICE
+    notice = LICENCE_NOTICE
+
+    class Config(ComponentConfig):
+        """``heads`` of each attention, which the weights do not tell."""
+
+        name: str = "a2sb_release"
+        heads: int = Field(HEADS, ge=1)
+
+    def convert(self, sources: Sequence[Path]) -> Converted:
+        """Load the checkpoints and say which parts go with them.
+
+        Raises:
+            ModelError: see :func:`load_release_experts`.
+        """
+        experts = load_release_experts(sources, self.config.heads)
+        backbone = experts if len(sources) > 1 else experts.experts[0]
+        assert isinstance(backbone, Backbone)
+        return Converted(backbone, _composition(backbone))
 
 
-def convert_release(sources: Sequence[Source]) -> Converted:
-    """Load published checkpoints and say which parts go with them: one file, or one an expert.
-
-    Representation, bridge, prediction and sampling are those of Sections 3.1-3.6.
-
-    Raises:
-        ModelError: see :func:`load_release_experts`.
-    """
-    experts = load_release_experts(sources)
-    backbone = experts if len(sources) > 1 else experts.experts[0]
-    assert isinstance(backbone, RoPEUNet | Experts)
-    model = {
+def _composition(backbone: Backbone) -> dict[str, Any]:
+    """Return the paper's whole composition around a network."""
+    return {
         "representation": {"name": "factorized"},
         "corruption": {
             "name": "mixture",
@@ -192,7 +195,6 @@ def convert_release(sources: Sequence[Source]) -> Converted:
         },
         "steps": {"inpaint": 200},
     }
-    return Converted(backbone, model)
 
 
 def _tensor(state: State, key: str) -> Tensor:

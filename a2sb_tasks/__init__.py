@@ -1,1 +1,1 @@
-"""Built-in parts of the paper: representations, corruptions, bridges, predictions, samplers, metrics, baselines."""
+"""The paper's parts as plugins: everything but the network."""

@@ -27,10 +27,10 @@ Spectrum = npt.NDArray[np.float32]
 
 # Long enough to tell 1 % apart at 3 kHz (bins are 5.4 Hz wide at 44.1 kHz), short enough that a
 # cymbal fills a frame.
-FRAME_S = 0.186
+FRAME_S = 0.372
 # Frames kept of a long recording; beyond it every second one is dropped. 5 minutes at most take
 # about a second, and an hour takes no more memory than 5 minutes.
-MAX_FRAMES = 1000
+MAX_FRAMES = 500
 # Nothing above is music; converters put their shaped noise there.
 ANALYSIS_TOP_HZ = 24_000.0
 # The share of frames that may be louder than the level: hi-hats in a hundredth of the frames

@@ -238,8 +238,10 @@ def write(
     """
     samples = as_wave(wave, str(path))
     check_finite(samples, f"what is to be written to {path}", sample_rate=sample_rate)
-    shape = {"like": like, "subtype": subtype, "overwrite": overwrite}
-    with AudioWriter(path, sample_rate, len(samples), frames=samples.shape[1], **shape) as file:
+    with AudioWriter(
+        path, sample_rate, len(samples), frames=samples.shape[1], like=like, subtype=subtype,
+        overwrite=overwrite,
+    ) as file:
         peak = float(np.abs(samples).max(initial=0.0))
         if file.subtype not in ("FLOAT", "DOUBLE") and peak > FULL_SCALE:
             if clip_mode == "clamp":

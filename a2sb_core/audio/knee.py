@@ -36,7 +36,7 @@ END_SHARE = (0.90, 1.05)
 MAX_MOVES = 12
 # "Standing out" of the floor; and no deeper than this below the music, where filters still leak.
 OVER_FLOOR_DB = 6.0
-DEEPEST_DB = 45.0
+DEEPEST_DB = 48.0
 # Bins averaged before the comparison, so that the scatter of a short noise is not taken for music.
 SMOOTH_BINS = 5
 
@@ -50,7 +50,7 @@ FIT_WIDTHS = (0.0, 0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007, 0.008, 0.01,
 FIT_LEVELS_DB = np.arange(-18.0, 13.0, 3.0)
 # The analysis window itself widens an edge by about so many bins, and its skirt by so many.
 WINDOW_WIDTH_BINS = 0.9
-WINDOW_SKIRT_BINS = 3.0
+WINDOW_SKIRT_BINS = 4.0
 # A sample rate converter's transition has this relative width, and energy ends at its end, so many
 # widths above the middle. Steeper filters are named by their middle.
 CONVERTER_WIDTH = 0.008

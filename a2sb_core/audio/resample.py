@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import soxr
@@ -38,5 +38,5 @@ def resample(wave: Wave, from_rate: int, to_rate: int, length: int | None = None
     if is_tensor:
         import torch
 
-        return torch.from_numpy(samples)  # type: ignore[return-value]
-    return samples  # type: ignore[return-value]
+        samples = torch.from_numpy(samples)
+    return cast(Wave, samples)

@@ -19,7 +19,7 @@ from a2sb_core.interfaces import (
 
 
 class Model(nn.Module):
-    """All parts of a :class:`ModelConfig`; what is learned lies in ``prediction`` and ``backbone``."""
+    """All parts of a :class:`ModelConfig`; ``prediction`` and ``backbone`` hold what is learned."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

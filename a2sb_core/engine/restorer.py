@@ -44,7 +44,7 @@ class Restorer:
         self.device = choose_device(device)
         self.precision = precision
         choose_autocast(self.device, precision)  # refuse an unknown precision now, not later
-        self.model = model.to(self.device, memory_format=torch.channels_last).eval()
+        self.model = model.to(self.device).eval()
 
     @classmethod
     def from_pretrained(
@@ -112,7 +112,7 @@ class Restorer:
         rate = output_rate or self._output_rate(task, sample_rate)
         parameters = self._damage(corruption, audio, sample_rate, given)
         if parameters is None:
-            restored = _resample(audio, sample_rate, rate)
+            restored = _resample(audio, sample_rate, rate).clone()
         else:
             stretches = corruption.stretches(parameters)
             audio = _checked(blank(audio, stretches, sample_rate), sample_rate)
@@ -132,9 +132,10 @@ class Restorer:
         Args:
             source: an audio file.
             target: where to write; nothing stands there until the whole result does.
-            task: as for :meth:`restore`, like all further ``options``.
+            task: as for :meth:`restore`.
             overwrite: replace an existing target.
             clip_mode: what is done where the result exceeds full scale.
+            **options: all that :meth:`restore` takes besides.
 
         Returns:
             What was restored, as :meth:`find_damage`; None if there was nothing to restore.
@@ -157,15 +158,17 @@ class Restorer:
         self, corruption: Corruption, audio: Tensor, sample_rate: int, given: dict[str, Any]
     ) -> Any | None:
         """Parameters of the damage: as given, or found in the audio."""
+        own = self.model.representation.sample_rate
         if given:
             try:
                 parameters = corruption.Parameters.model_validate(given)
             except ValidationError as error:
                 raise TaskError(_explain(error, corruption)) from error
-            corruption.check(parameters, audio.shape[-1] / sample_rate, sample_rate)
+            # The model's rate, not the input's: a file of 8 kHz can be extended from 4 kHz up.
+            corruption.check(parameters, audio.shape[-1] / sample_rate, own)
             return parameters
-        work = _resample(_checked(audio, sample_rate), sample_rate, self.model.representation.sample_rate)
-        return corruption.detect(work, self.model.representation.sample_rate)
+        work = _resample(_checked(audio, sample_rate).float(), sample_rate, own)
+        return corruption.detect(work, own)
 
     @torch.no_grad()
     def _change(
@@ -174,7 +177,7 @@ class Restorer:
     ) -> Tensor:
         """Return restored minus damaged audio, (C, T) at the model's rate."""
         model, representation = self.model, self.model.representation
-        work = _resample(audio, sample_rate, representation.sample_rate).to(self.device)
+        work = _resample(audio.float(), sample_rate, representation.sample_rate).to(self.device)
         gain = _loudness_gain(work, corruption.stretches(parameters), model.config.loudness_dbfs,
                               representation.sample_rate)
         work = work * gain
@@ -211,7 +214,7 @@ def _explain(error: ValidationError, corruption: Corruption) -> str:
 
 
 def _as_tensor(wave: Tensor | np.ndarray) -> Tensor:
-    """Return float32 (C, T)."""
+    """Return (C, T), float32 or float64 as given: what is kept must come back to the bit."""
     audio = torch.as_tensor(wave).detach().cpu()
     if audio.ndim == 1:
         audio = audio[None]
@@ -220,7 +223,7 @@ def _as_tensor(wave: Tensor | np.ndarray) -> Tensor:
             f"audio must be floating-point, of shape (channels, samples) and not empty; "
             f"got {audio.dtype} of shape {tuple(audio.shape)}"
         )
-    return audio.float()
+    return audio if audio.dtype == torch.float64 else audio.float()
 
 
 def _checked(audio: Tensor, sample_rate: int) -> Tensor:

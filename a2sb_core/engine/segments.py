@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from a2sb_core.audio.arrays import FloatArray
 from a2sb_core.config.run import DataConfig
 from a2sb_core.errors import TrainingError
 
@@ -188,13 +189,14 @@ class Segments(Dataset[Segment]):
         return self.loudness_dbfs - max(self._levels[source.path], -60.0)
 
 
-def _pick_channel(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _pick_channel(audio: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Take one channel or their mean, at random, of (T, C)."""
     choice = int(rng.integers(audio.shape[1] + 1))
-    return audio.mean(axis=1) if choice == audio.shape[1] else audio[:, choice]
+    channels: FloatArray = audio.T
+    return channels.mean(axis=0) if choice == len(channels) else channels[choice]
 
 
-def _chances(sources: Sequence[Source], group_weights: dict[str, float]) -> np.ndarray:
+def _chances(sources: Sequence[Source], group_weights: dict[str, float]) -> FloatArray:
     """Probability of each file: by duration, and by group where groups have weights."""
     durations = np.array([source.duration_s for source in sources], dtype=np.float64)
     if not group_weights:
@@ -208,5 +210,6 @@ def _chances(sources: Sequence[Source], group_weights: dict[str, float]) -> np.n
         )
     chances = np.zeros(len(sources))
     for group, weight in group_weights.items():
-        chances += weight * np.where(groups == group, durations, 0) / durations[groups == group].sum()
+        within = np.where(groups == group, durations, 0)
+        chances += weight * within / within.sum()
     return np.asarray(chances / chances.sum())

@@ -36,7 +36,7 @@ VALIDATION_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
 
 @dataclass(frozen=True)
 class Batch:
-    """Clean and degraded items; ``counted`` (B, 1, F, W) marks the values the loss is taken over."""
+    """Clean and degraded items; ``counted`` (B, 1, F, W) marks what the loss is taken over."""
 
     x0: Tensor
     x1: Tensor
@@ -133,10 +133,10 @@ class Trainer:
             source = load_model(config.init_from)
             self.model.load_state_dict(source.state_dict())
         self.segments = self._segments("train")
-        self.model.to(self.device, memory_format=torch.channels_last)
-        self.ema = AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=False
-        )
+        self.model.to(self.device)
+        average: Any = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
+        self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=False)
+        self.averaged = cast(Model, self.averaged)
         self.optimizer = _optimizer(config.optimizer, self.model)
         self.scheduler = LambdaLR(self.optimizer, schedule(config.optimizer, config.steps))
         self.wrapped = self.accelerator.prepare(self.model)
@@ -156,7 +156,7 @@ class Trainer:
             loss = self._train_step(segments)
             self._report(writer, loss, on_step)
         writer.close()
-        save_model(self.ema.module, self.config.output / "model", overwrite=True)
+        save_model(self.averaged, self.config.output / "model", overwrite=True)
 
     def validate(self, segments: list[Segment]) -> dict[str, float]:
         """Loss of the averaged model at fixed times with fixed noise, by time."""
@@ -164,10 +164,10 @@ class Trainer:
         for t in VALIDATION_TIMES:
             generator = torch.Generator().manual_seed(self.config.seed)
             with torch.no_grad(), self.accelerator.autocast():
-                batch = degrade(self.ema.module, segments, generator)
+                batch = degrade(self.averaged, segments, generator)
                 noise = _noise_like(batch.x0, generator)
                 times = torch.full((len(batch.x0),), t, device=self.device)
-                loss = batch_loss(self.ema.module, batch, times, noise, self.model.bridge)
+                loss = batch_loss(self.averaged, batch, times, noise, self.model.bridge)
             losses[f"t={t}"] = float(loss)
         return losses
 
@@ -266,7 +266,7 @@ class Trainer:
         waves = torch.stack([self.segments[i].wave for i in range(count)]).to(self.device)
         with torch.no_grad():
             x0 = self.model.representation.encode(waves)
-            for prediction in (self.model.prediction, self.ema.module.prediction):
+            for prediction in (self.model.prediction, self.averaged.prediction):
                 prediction.fit(x0)
 
     def _state(self) -> dict[str, Any]:
@@ -303,4 +303,5 @@ def _optimizer(config: OptimizerConfig, model: Model) -> torch.optim.Optimizer:
     }
     if config.kind == "radam":
         options["decoupled_weight_decay"] = True
-    return kinds[config.kind](model.parameters(), **options)
+    optimizer: torch.optim.Optimizer = kinds[config.kind](model.parameters(), **options)
+    return optimizer

@@ -25,6 +25,7 @@ from a2sb_core.errors import (
 from a2sb_core.interfaces.backbone import Backbone
 from a2sb_core.interfaces.bridge import Bridge, per_item
 from a2sb_core.interfaces.component import Component
+from a2sb_core.interfaces.converter import Converted, Converter
 from a2sb_core.interfaces.corruption import Corruption, MaskCorruption, WaveformCorruption
 from a2sb_core.interfaces.metric import Metric
 from a2sb_core.interfaces.prediction import Denoiser, Network, Prediction
@@ -36,9 +37,9 @@ from a2sb_core.interfaces.types import Degraded, Gaussian, Grid, Item, Noise
 __all__ = [
     "A2SBError", "AnyBackbone", "AnyBridge", "AnyCorruption", "AnyMetric", "AnyPrediction",
     "AnyRepresentation", "AnyRestorer", "AnySampler", "AudioError", "AudioRestorer", "Backbone",
-    "Bridge", "Component", "ComponentConfig", "ConfigError", "Corruption", "CutoffEstimate", "Degraded", "Denoiser",
-    "FrozenConfig", "Gaussian", "Grid", "Item", "MaskCorruption", "Metric", "ModelError",
-    "Network", "Noise", "OnStep", "PluginError", "Prediction", "Representation", "Sampler",
-    "Step", "StepSampler", "TaskError", "TrainingError", "WaveformCorruption", "detect_cutoff",
-    "per_item",
+    "Bridge", "Component", "ComponentConfig", "ConfigError", "Converted", "Converter",
+    "Corruption", "CutoffEstimate", "Degraded", "Denoiser", "FrozenConfig", "Gaussian", "Grid",
+    "Item", "MaskCorruption", "Metric", "ModelError", "Network", "Noise", "OnStep",
+    "PluginError", "Prediction", "Representation", "Sampler", "Step", "StepSampler",
+    "TaskError", "TrainingError", "WaveformCorruption", "detect_cutoff", "per_item",
 ]

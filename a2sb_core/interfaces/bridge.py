@@ -16,7 +16,7 @@ def per_item(t: Tensor, like: Tensor) -> Tensor:
 
 
 class Bridge(Component, ABC):
-    """A Gaussian process x_t = a x0 + b x1 + c noise with fixed ends; states distributions, draws none.
+    """A Gaussian process x_t = a x0 + b x1 + c noise with fixed ends; it draws nothing.
 
     Example:
         >>> import torch

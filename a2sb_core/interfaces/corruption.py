@@ -51,7 +51,7 @@ class Corruption(Component, ABC):
 
     kind = "corruption"
     task: ClassVar[str]
-    Parameters: ClassVar[type[FrozenConfig]]
+    Parameters: type[FrozenConfig]
 
     @abstractmethod
     def draw(self, duration_s: float, generator: torch.Generator) -> Any:
@@ -84,7 +84,7 @@ class Corruption(Component, ABC):
         """
 
     def stretches(self, parameters: Any) -> Stretches | None:
-        """Stretches of time (start, end), in seconds, in which the audio is damaged; None: anywhere."""
+        """Return the damaged stretches (start, end) of time, in seconds; None: anywhere."""
         return None
 
     def for_task(self, task: str) -> Corruption:

@@ -68,10 +68,10 @@ class Prediction(Component, nn.Module, ABC):
         self, network: Network, bridge: Bridge, x0: Tensor, xt: Tensor, t: Tensor, x1: Tensor,
         missing: Tensor | None,
     ) -> Tensor:
-        """Return the weighted squared error of each value, (B, ch, F, W): the loss before its mean."""
+        """Return the weighted squared error of each value, (B, ch, F, W), before any mean."""
 
     def fit(self, x0: Tensor) -> None:
-        """Learn statistics from encoded clean audio (N, ch, F, W) before training. Default: none."""
+        """Learn statistics from encoded clean audio (N, ch, F, W); default: none."""
 
     def denoiser(self, network: Network, bridge: Bridge) -> Denoiser:
         """Bind a network and a bridge into D(x_t, t, x1, missing)."""

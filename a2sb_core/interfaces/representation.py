@@ -35,7 +35,8 @@ class Representation(Component, nn.Module, ABC):
         ...         return -(-length // 4)
         ...     def encode(self, wave):
         ...         pad = self.frames(wave.shape[-1]) * 4 - wave.shape[-1]
-        ...         return torch.nn.functional.pad(wave, (0, pad)).unflatten(-1, (-1, 4)).mT[:, None]
+        ...         wave = torch.nn.functional.pad(wave, (0, pad))
+        ...         return wave.unflatten(-1, (-1, 4)).mT[:, None]
         ...     def decode(self, z, length):
         ...         return z[:, 0].mT.flatten(-2)[:, :length]
         ...     def grid(self, length):

@@ -93,7 +93,7 @@ class StepSampler(Sampler):
         """Return x_s from the estimate of x0 and x_t; ``noise`` is standard normal, (ch, F, W)."""
 
     def times(self) -> Tensor:
-        """Times of the evaluations, from 1, closed by 0: (steps + 1,), float64, descending."""
+        """Return the times of the evaluations, descending from 1, closed by 0: (steps + 1,)."""
         steps, end = self.config.steps, self.config.t_end
         if end == 0:
             return torch.linspace(1, 0, steps + 1, dtype=torch.float64)

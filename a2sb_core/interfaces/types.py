@@ -6,7 +6,7 @@ F rows (frequencies), W frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -110,7 +110,7 @@ class Noise:
     seed: int
     channels: int
     rows: int
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     BLOCK = 32  # frames that are drawn together; part of the definition of the values
 

@@ -15,7 +15,7 @@ from a2sb_core.errors import PluginError
 
 KINDS = (
     "representation", "corruption", "bridge", "prediction", "backbone", "sampler", "metric",
-    "restorer",
+    "restorer", "converter",
 )
 """Kinds of components: a target is a class, ``package.module:Class``."""
 

@@ -21,6 +21,8 @@ class I2SB(Bridge):
         name: str = "i2sb"
         beta_max: float = 1.0
 
+    config: Config
+
     def variance(self, t: Tensor) -> Tensor:
         """Return s^2(t), the integral of beta from 0 to t; sbar^2(t) is s^2(1 - t) by symmetry."""
         half = torch.minimum(t, 1 - t) ** 3 / 3

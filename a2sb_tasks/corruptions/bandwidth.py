@@ -36,7 +36,8 @@ class Bandwidth(MaskCorruption):
 
     def missing(self, grid: Grid, parameters: Any) -> Tensor:
         """Mark the rows at and above the cutoff."""
-        return (grid.freqs_hz >= parameters.cutoff_hz)[:, None].expand(grid.shape)
+        cutoff_hz: float = parameters.cutoff_hz
+        return (grid.freqs_hz >= cutoff_hz)[:, None].expand(grid.shape)
 
     def check(self, parameters: Any, duration_s: float, sample_rate: int) -> None:
         """Refuse a cutoff that the sample rate can not hold."""

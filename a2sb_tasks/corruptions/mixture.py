@@ -56,11 +56,13 @@ class Mixture(Corruption):
 
     def degrade(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
         """Apply the part that was drawn."""
-        return self.parts[parameters.part].degrade(item, parameters.inner, noise)
+        part: int = parameters.part
+        return self.parts[part].degrade(item, parameters.inner, noise)
 
     def observe(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
         """Describe damage of the kind of one part."""
-        return self.parts[parameters.part].observe(item, parameters.inner, noise)
+        part: int = parameters.part
+        return self.parts[part].observe(item, parameters.inner, noise)
 
     def detect(self, wave: Tensor, sample_rate: int) -> Any | None:
         """Refuse: which part is meant must be said."""

@@ -29,7 +29,7 @@ class SpectralMetric(Metric):
 
 
 class LSD(SpectralMetric):
-    """Log-spectral distance, (21): mean over frames of the root mean square of log10(A^2/Ahat^2)."""
+    """Log-spectral distance, (21): mean over frames of the rms over rows of log10(A^2/Ahat^2)."""
 
     higher_is_better = False
 

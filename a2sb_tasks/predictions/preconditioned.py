@@ -1,4 +1,4 @@
-"""Preconditioning for the bridge, after Karras et al. 2022 (table 1), worked out for (8) and (9)."""
+"""Preconditioning for the bridge, after table 1 of Karras et al. 2022, for (8) and (9)."""
 
 from __future__ import annotations
 

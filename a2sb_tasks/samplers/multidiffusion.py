@@ -96,7 +96,7 @@ class MultiDiffusion(Sampler):
                     _gather(x1, starts, window),
                     None if missing is None else _gather(missing, starts, window),
                 )
-                for start, output in zip(starts, outputs.split(len(xt)), strict=True):
+                for start, output in zip(starts, outputs.chunk(len(starts)), strict=True):
                     total[..., start : start + window] += weight * output
                     norm[..., start : start + window] += weight
             return total / norm.clamp(min=torch.finfo(norm.dtype).tiny)

@@ -6,7 +6,7 @@ import torch
 from a2sb_backbones.experts import Experts
 from a2sb_backbones.release import (
     LICENCE_NOTICE,
-    convert_release,
+    Release,
     infer_config,
     load_checkpoint,
     load_release,
@@ -196,19 +196,17 @@ def test_a_faulty_checkpoint_among_several_is_named(files, state):
         load_release_experts(files(LOW, HIGH, states=[state, broken]), heads=2)
 
 
-def test_converting_names_the_parts_that_belong_together(files, monkeypatch):
-    monkeypatch.setattr("a2sb_backbones.release.HEADS", 2)
-    one = convert_release(files("A2SB_onesplit_0.0_1.0_release.ckpt"))
-    two = convert_release(files(LOW, HIGH))
+def test_converting_names_the_parts_that_belong_together(files):
+    one = Release.Config(heads=2).build().convert(files("A2SB_onesplit_0.0_1.0_release.ckpt"))
+    two = Release.Config(heads=2).build().convert(files(LOW, HIGH))
     assert isinstance(one.backbone, RoPEUNet)
     assert isinstance(two.backbone, Experts)
     assert two.model["backbone"]["cuts"] == [0.5]
-    assert "non-commercial" in two.notice == LICENCE_NOTICE
+    assert "non-commercial" in Release.notice == LICENCE_NOTICE
 
 
-def test_a_converted_model_is_a_valid_composition(files, monkeypatch):
+def test_a_converted_model_is_a_valid_composition(files):
     from a2sb_core.config.run import ModelConfig
 
-    monkeypatch.setattr("a2sb_backbones.release.HEADS", 2)
-    converted = convert_release(files(LOW, HIGH))
+    converted = Release.Config(heads=2).build().convert(files(LOW, HIGH))
     assert ModelConfig.model_validate(converted.model).backbone == converted.backbone.config
