@@ -32,22 +32,24 @@ class Norm(nn.GroupNorm):
 
 
 class RotaryAttention(nn.Module):
-    """Attention of every position to every other; it replaces its input (no residual around it).
+    """Attention of every position to every other; it replaces its input unless ``residual`` is set.
 
     Args:
         channels: C, in and out.
         heads: number of heads; divides C into heads of at least 4 channels.
         groups: groups of the normalization in front.
+        residual: add the input to what is attended to.
         kind: ``sdpa`` is PyTorch's own; ``xformers`` needs that package and a CUDA device.
     """
 
     MAX_FREQUENCIES = 16
 
     def __init__(
-        self, channels: int, heads: int, groups: int, kind: AttentionKind = "sdpa"
+        self, channels: int, heads: int, groups: int, kind: AttentionKind = "sdpa",
+        residual: bool = False,
     ) -> None:
         super().__init__()
-        self.heads, self.kind = heads, kind
+        self.heads, self.kind, self.residual = heads, kind, residual
         self.gnorm = Norm(groups, channels)
         self.q_proj = nn.Conv2d(channels, channels, 1)
         self.k_proj = nn.Conv2d(channels, channels, 1)
@@ -57,7 +59,7 @@ class RotaryAttention(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
         """Map (B, C, F, W) to (B, C, F, W); ``embedding`` is not used."""
         rows, frames = x.shape[-2:]
-        x = self.gnorm(x)
+        before, x = x, self.gnorm(x)
         q, k, v = (
             rearrange(project(x), "b (h d) f w -> b h f w d", h=self.heads)
             for project in (self.q_proj, self.k_proj, self.v_proj)
@@ -67,7 +69,7 @@ class RotaryAttention(nn.Module):
         q, k, v = (rearrange(part, "b h f w d -> b h (f w) d") for part in (q, k, v))
         attend = _xformers if self.kind == "xformers" else functional.scaled_dot_product_attention
         attended: Tensor = rearrange(attend(q, k, v), "b h (f w) d -> b (h d) f w", f=rows)
-        return attended
+        return before + attended if self.residual else attended
 
 
 def _xformers(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

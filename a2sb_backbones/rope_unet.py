@@ -100,6 +100,7 @@ class RoPEUNet(Backbone):
         ``fine_blocks`` residual blocks at the finest resolution behind the last upsampling, given
         the finest features of the encoder (the paper: none); ``dropout`` in training; ``patch``
         rows and frames folded into channels; ``attention`` the implementation;
+        ``attention_residual`` adds what goes into an attention to what comes out (the paper: no);
         ``checkpointing`` recomputes blocks in the backward pass to save memory; ``zero_output``
         starts the last convolution at zero.
         """
@@ -116,6 +117,7 @@ class RoPEUNet(Backbone):
         dropout: float = Field(0.1, ge=0, lt=1)
         patch: int = Field(1, ge=1)
         attention: AttentionKind = "sdpa"
+        attention_residual: bool = False
         checkpointing: bool = False
         zero_output: bool = False
 
@@ -174,7 +176,8 @@ class RoPEUNet(Backbone):
 
     def _attention(self, width: int) -> RotaryAttention:
         config = self.config
-        return RotaryAttention(width, config.heads, config.groups, config.attention)
+        return RotaryAttention(width, config.heads, config.groups, config.attention,
+                               config.attention_residual)
 
     def _blocks(self, width: int, attention: bool) -> nn.ModuleList:
         blocks = nn.ModuleList()

@@ -33,7 +33,7 @@ FLOOR_SHARE = (1.03, 1.12)
 # The last place where the level stands out of the floor is looked for here, relative to the guess,
 # and looked for again from there when it lies at the border.
 END_SHARE = (0.90, 1.05)
-MAX_MOVES = 12
+MAX_MOVES = 3
 # "Standing out" of the floor; and no deeper than this below the music, where filters still leak.
 OVER_FLOOR_DB = 6.0
 DEEPEST_DB = 48.0

@@ -8,13 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from a2sb_core.cli.analyze import analyze
-from a2sb_core.cli.config import app as config_app
-from a2sb_core.cli.convert import convert
-from a2sb_core.cli.demo import demo
-from a2sb_core.cli.plugins import app as plugins_app
-from a2sb_core.cli.restore import restore
-from a2sb_core.cli.train import train
+from a2sb_core.cli import analyze, config, convert, demo, plugins, restore, train
 from a2sb_core.errors import A2SBError
 
 
@@ -76,13 +70,13 @@ def _a2sb(
     """Restore music: extend its bandwidth, fill its gaps."""
 
 
-app.command()(restore)
-app.command()(analyze)
-app.command()(demo)
-app.command()(train)
-app.command()(convert)
-app.add_typer(plugins_app, name="plugins")
-app.add_typer(config_app, name="config")
+app.command()(restore.restore)
+app.command()(analyze.analyze)
+app.command()(demo.demo)
+app.command()(train.train)
+app.command()(convert.convert)
+app.add_typer(plugins.app, name="plugins")
+app.add_typer(config.app, name="config")
 
 
 def main() -> None:

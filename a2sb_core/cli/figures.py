@@ -19,7 +19,7 @@ TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
 
 def spectrogram_figure(
     path: Path, title: str, panels: Sequence[tuple[str, Array]], sample_rate: int,
-    gaps_s: Sequence[tuple[float, float]] = (),
+    gaps_s: Sequence[tuple[float, float]] = (), shown_s: tuple[float, float] | None = None,
 ) -> None:
     """Draw recordings side by side on one colour scale, frequencies on the mel scale.
 
@@ -28,7 +28,8 @@ def spectrogram_figure(
         title: of the whole figure.
         panels: a title and audio (channels, samples) for each, all of one length.
         sample_rate: Hz.
-        gaps_s: stretches in seconds to mark above each panel.
+        gaps_s: stretches in seconds whose edges are marked.
+        shown_s: the stretch in seconds that is shown; all by default.
     """
     from matplotlib.figure import Figure
 
@@ -47,12 +48,12 @@ def spectrogram_figure(
         )
         axis.set_title(name, fontsize=11)
         axis.set_xlabel("time (s)")
-        for start, end in gaps_s:
-            for edge in (start, end):
-                axis.axvline(edge, color="white", linewidth=0.6, linestyle=":")
+        axis.set_xlim(shown_s or (0, duration_s))
+        for edge in np.ravel(gaps_s):
+            axis.axvline(edge, color="white", linewidth=0.8, linestyle=":")
     axes[0].set_ylabel("frequency (kHz), mel scale")
     shown = [hz for hz in TICKS_HZ if hz < sample_rate / 2] + [sample_rate / 2]
-    axes[0].set_yticks([_mel(hz) for hz in shown], [f"{hz / 1000:.3g}" for hz in shown])
+    axes[0].set_yticks([_mel(hz) for hz in shown], [f"{hz / 1000:.2g}" for hz in shown])
     figure.colorbar(image, ax=axes, label="level (dB, loudest = 0)", pad=0.01)
     figure.savefig(path)
 

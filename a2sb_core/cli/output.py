@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 WIDE = 160
 """Columns where the output is no terminal: lines of a table are not to be folded for nobody."""
+
+EVERY_S = 30.0
+"""Where the output is no terminal, progress is a line so many seconds."""
 
 
 def console(stderr: bool = False) -> Console:
@@ -40,7 +45,7 @@ def _finite(value: Any) -> Any:
 
 @contextmanager
 def progress(what: str, quiet: bool = False) -> Iterator[Callable[..., None]]:
-    """Show a bar with the time left on stderr, where that is a terminal.
+    """Show progress and the time left on stderr: a bar on a terminal, else a line now and then.
 
     Yields:
         A function to call with (done, of), and optionally another description.
@@ -52,8 +57,30 @@ def progress(what: str, quiet: bool = False) -> Iterator[Callable[..., None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeLeft())
     with Progress(*columns, console=screen, disable=quiet or not screen.is_terminal) as bar:
         task = bar.add_task(what, total=None)
+        lines = _Lines()
 
         def update(done: int, of: int, description: str = what) -> None:
             bar.update(task, completed=done, total=of, description=description)
+            if not quiet and not screen.is_terminal:
+                lines.update(done, of, description)
 
         yield update
+
+
+class _Lines:
+    """Progress where there is no terminal."""
+
+    def __init__(self) -> None:
+        self.first: tuple[float, int] | None = None
+        self.told = time.monotonic()
+
+    def update(self, done: int, of: int, description: str) -> None:
+        """Print a line if the last one is old enough; the pace is that since the first call."""
+        now = time.monotonic()
+        self.first = self.first or (now, done)
+        started, before = self.first
+        if now - self.told < EVERY_S or done <= before:
+            return
+        left = timedelta(seconds=round((now - started) / (done - before) * (of - done)))
+        typer.echo(f"{description}: {done} of {of}, {left} left", err=True)
+        self.told = now

@@ -59,8 +59,8 @@ def restore(
 ) -> None:
     """Restore a file: extend its bandwidth, or fill gaps in it."""
     asked = _damage_asked(task, cutoff, gap)
-    target = _target(source, output)
-    say = typer.echo if not (quiet or as_json) else lambda text: None
+    target = output / f"{source.stem}.restored{source.suffix}" if output.is_dir() else output
+    told = not (quiet or as_json)
 
     from a2sb_core.audio import files
 
@@ -73,17 +73,22 @@ def restore(
     started = time.monotonic()
     damage = restorer.find_damage(wave, info.sample_rate, task=task, **asked)
     found = None if damage is None else damage.model_dump(mode="json")
-    say(_sentence(found))
-    if damage is None and source.suffix.lower() == target.suffix.lower():
-        _copy(source, target)
-    else:
+    if told:
+        typer.echo(_sentence(found))
+    if found is not None:
+        asked |= {name: found[name] for name in ("cutoff_hz", "gaps_s") if name in found}
         with progress("restoring", quiet) as on_step:
             restorer.restore_file(
                 source, target, task=task, overwrite=overwrite, clip_mode=clip_mode.value,
                 steps=steps, seed=seed, progress=on_step, **asked,
             )
+    elif source.suffix.lower() == target.suffix.lower():
+        _copy(source, target)
+    else:
+        files.write(target, wave, info.sample_rate, like=info, overwrite=overwrite)
     seconds = time.monotonic() - started
-    say(f"wrote {target} in {seconds:.1f} s")
+    if told:
+        typer.echo(f"wrote {target} in {seconds:.1f} s")
     if as_json:
         print_json({
             "input": source, "output": target, "task": task, "found": found,
@@ -136,11 +141,6 @@ def _seconds(text: str) -> tuple[float, float]:
             param_hint="--gap",
         )
     return start, end
-
-
-def _target(source: Path, output: Path) -> Path:
-    """Return the file to write; in an existing folder it is named after the source."""
-    return output / f"{source.stem}.restored{source.suffix}" if output.is_dir() else output
 
 
 def _sentence(found: dict[str, Any] | None) -> str:

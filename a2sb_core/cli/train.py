@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -36,7 +38,7 @@ def train(
     from a2sb_core.engine.training import Trainer
 
     trainer = Trainer(config)
-    with progress("training", quiet) as show:
+    with progress("training", quiet) as show, _log(quiet):
         smooth: float | None = None
 
         def on_step(step: int, loss: float) -> None:
@@ -46,4 +48,18 @@ def train(
 
         trainer.run(resume, on_step)
     if not quiet:
-        typer.echo(f"wrote {Path(config.output) / 'model'}")
+        typer.echo(f"wrote {config.output / 'model'}")
+
+
+@contextmanager
+def _log(quiet: bool) -> Iterator[None]:
+    """Print what the trainer has to say: all of it, or warnings only."""
+    log, handler = logging.getLogger("a2sb_core"), logging.StreamHandler()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.WARNING if quiet else logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)

@@ -106,6 +106,8 @@ class Restorer:
             AudioError: the audio is empty or holds NaN or infinity outside the gaps.
             TaskError: the task is unknown, or the damage does not lie within the audio.
         """
+        if steps is not None and steps < 1:
+            raise TaskError(f"steps must be at least 1, got {steps}")
         audio = _as_tensor(wave)
         corruption = self.model.corruption.for_task(task)
         given = _given(cutoff_hz, gaps_s)

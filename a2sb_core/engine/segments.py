@@ -139,15 +139,16 @@ class Segments(Dataset[Segment]):
         quiet = None
         for _ in range(TRIES):
             source = self.sources[int(rng.choice(len(self.sources), p=self.chances))]
-            if source.path in self.unreadable:
-                continue
             try:
                 segment = self._cut(source, rng)
             except (soundfile.LibsndfileError, OSError, ValueError) as error:
-                self.unreadable[source.path] = str(error)
-                log.warning(
-                    "unreadable file %d, skipped: %s: %s", len(self.unreadable), source.path, error
-                )
+                # A file known to be bad is tried again: what was read before must not matter.
+                if source.path not in self.unreadable:
+                    self.unreadable[source.path] = str(error)
+                    log.warning(
+                        "unreadable file %d, skipped: %s: %s",
+                        len(self.unreadable), source.path, error,
+                    )
                 continue
             if float(segment.wave.square().mean().sqrt()) > SILENCE_RMS:
                 return segment
@@ -192,8 +193,8 @@ class Segments(Dataset[Segment]):
 def _pick_channel(audio: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Take one channel or their mean, at random, of (T, C)."""
     choice = int(rng.integers(audio.shape[1] + 1))
-    channels: FloatArray = audio.T
-    return channels.mean(axis=0) if choice == len(channels) else channels[choice]
+    mono = audio.mean(axis=1) if choice == audio.shape[1] else audio[:, choice]
+    return np.asarray(mono, dtype=np.float32)
 
 
 def _chances(sources: Sequence[Source], group_weights: dict[str, float]) -> FloatArray:
@@ -212,4 +213,5 @@ def _chances(sources: Sequence[Source], group_weights: dict[str, float]) -> Floa
     for group, weight in group_weights.items():
         within = np.where(groups == group, durations, 0)
         chances += weight * within / within.sum()
-    return np.asarray(chances / chances.sum())
+    chances /= chances.sum()
+    return chances

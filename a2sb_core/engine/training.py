@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -96,7 +96,9 @@ def batch_loss(model: Any, batch: Batch, t: Tensor, noise: Tensor, bridge: Any) 
     xt = bridge.marginal(batch.x0, batch.x1, t).sample(noise)
     errors = model(batch.x0, xt, t, batch.x1, batch.missing)
     counted = batch.counted.to(errors.dtype)
-    return (errors * counted).sum() / (counted.sum() * errors.shape[1]).clamp(min=1)
+    count = (counted.sum() * errors.shape[1]).clamp(min=1)
+    loss: Tensor = (errors * counted).sum() / count
+    return loss
 
 
 def schedule(config: OptimizerConfig, steps: int) -> Callable[[int], float]:
@@ -136,7 +138,7 @@ class Trainer:
         self.model.to(self.device)
         average: Any = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
         self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=False)
-        self.averaged = cast(Model, self.averaged)
+        self.averaged = cast(Model, self.ema.module)
         self.optimizer = _optimizer(config.optimizer, self.model)
         self.scheduler = LambdaLR(self.optimizer, schedule(config.optimizer, config.steps))
         self.wrapped = self.accelerator.prepare(self.model)

@@ -89,10 +89,10 @@ class Registrar:
     Example:
         >>> registrar = Registrar("my_plugin", "my-package", "0.1")
         >>> registrar.add("metric", "loudness", "my_package.loudness:Loudness", summary="LUFS.")
-        >>> registrar.add("metrics", "peak", "my_package.loudness:Peak")
+        >>> registrar.add("metric", "Peak", "my_package.loudness:Peak")
         Traceback (most recent call last):
-        a2sb_core.errors.PluginError: unknown kind `metrics`; kinds: representation, corruption, \
-bridge, prediction, backbone, sampler, metric, restorer, model, preset
+        a2sb_core.errors.PluginError: malformed name `Peak` of a metric: use lower-case letters, \
+digits, `_.-`
     """
 
     def __init__(

@@ -37,7 +37,7 @@ class LSD(SpectralMetric):
         """``floor``: powers are raised to it before the logarithm, for digital silence."""
 
         name: str = "lsd"
-        floor: float = Field(1e-8, gt=0)
+        floor: float = Field(1e-10, gt=0)
 
     def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
         """Compare (C, T) recordings."""
@@ -58,15 +58,17 @@ class SiSpec(SpectralMetric):
     LIMIT_DB = 100.0
 
     class Config(SpectralMetric.Config):
-        """STFT settings."""
+        """``exponent`` 1 compares magnitudes, as (22) does with the A of (6); 2 compares powers."""
 
         name: str = "sispec"
+        exponent: float = Field(1.0, gt=0)
 
     def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
         """Compare (C, T) recordings; at most ``LIMIT_DB``, which equal recordings reach."""
         values = []
-        for a, b in zip(self.magnitudes(truth), self.magnitudes(estimate), strict=True):
-            a, b = a.double(), b.double()
+        pairs = zip(self.magnitudes(truth), self.magnitudes(estimate), strict=True)
+        for a, b in pairs:
+            a, b = (x.double() ** self.config.exponent for x in (a, b))
             scaled = a * ((a * b).sum() / a.square().sum().clamp(min=1e-20))
             ratio = scaled.square().sum() / (scaled - b).square().sum().clamp(min=1e-20)
             if torch.equal(a, b):  # silent ones too

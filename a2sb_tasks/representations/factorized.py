@@ -47,7 +47,8 @@ class Factorized(STFTRepresentation):
 
     def phase_residual(self, z: Tensor) -> Tensor:
         """Err_phase-ortho of (18) for each bin: 2 (sqrt(X2^2 + X3^2) - 1)^2, (B, F, W)."""
-        return 2 * (torch.hypot(z[:, 1], z[:, 2]) - 1).square()
+        residual: Tensor = 2 * (torch.hypot(z[:, 1], z[:, 2]) - 1) ** 2
+        return residual
 
     def refine(self, z: Tensor, missing: Tensor | None, length: int) -> Tensor:
         """Make restored phases agree between overlapping frames and with what was observed.

@@ -40,8 +40,9 @@ def model_folder(tmp_path_factory):
     from a2sb_core.engine.model import Model
 
     torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    return save_model(Model(validate(ModelConfig, COMPOSITION, "tiny")), folder)
+    model = Model(validate(ModelConfig, COMPOSITION, "tiny"))
+    model.prediction.fit(model.representation.encode(0.1 * torch.randn(4, RATE)))
+    return save_model(model, tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture

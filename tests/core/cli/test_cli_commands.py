@@ -1,5 +1,4 @@
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -160,48 +159,35 @@ def test_train_tells_what_is_wrong(train_yaml, tmp_path, a2sb, fails):
 # convert
 
 
-class Converter:
-    """Stands in for a converter: gives a network of the tiny model's composition."""
-
-    notice = "These weights are under another licence."
-
-    def __init__(self, composition):
-        self.composition = composition
-
-    def convert(self, sources):
-        from a2sb_core.config.load import validate
-        from a2sb_core.config.run import ModelConfig
-        from a2sb_core.engine.model import Model
-
-        model = Model(validate(ModelConfig, self.composition, "test"))
-        return SimpleNamespace(model=self.composition, backbone=model.backbone)
-
-
 @pytest.fixture
-def converter(monkeypatch, composition):
-    from a2sb_core import plugins
+def checkpoints(tmp_path):
+    """Make two files like the published ones, of a far smaller network with random weights."""
+    import torch
 
-    real = plugins.default_registry()
+    from a2sb_core.plugins import default_registry
 
-    def resolve(kind, name):
-        if kind != "converter":
-            return real.resolve(kind, name)
-        config = SimpleNamespace(build=lambda: Converter(composition))
-        return SimpleNamespace(Config=lambda: config)
-
-    registry = SimpleNamespace(
-        resolve=resolve, entries=real.entries, entry=real.entry, names=real.names
-    )
-    monkeypatch.setattr(plugins, "default_registry", lambda: registry)
+    network = default_registry().resolve("backbone", "rope_unet")
+    config = network.Config(widths=(32, 32), attention_levels=(), res_blocks=1)
+    paths = [tmp_path / "part_0.0_0.5_x.ckpt", tmp_path / "part_0.5_1.0_x.ckpt"]
+    for path in paths:
+        state = config.build(channels=3).state_dict()
+        torch.save({"state_dict": {f"vf_model.{k}": v for k, v in state.items()}}, path)
+    return paths
 
 
-def test_convert_tells_the_licence_and_writes_a_model(converter, tmp_path, a2sb, fails):
+def test_convert_tells_the_licence_and_writes_a_model(checkpoints, tmp_path, a2sb, fails):
+    from a2sb_core.engine.checkpoint import load_model
+
     target = tmp_path / "converted"
-    result = a2sb("convert", "a.ckpt", "b.ckpt", "-o", target)
+    result = a2sb("convert", *checkpoints, "-o", target)
     assert result.exit_code == 0, result.stderr
-    assert "another licence" in result.stderr
-    assert {path.name for path in target.iterdir()} == {"config.json", "model.safetensors"}
-    fails(a2sb("convert", "a.ckpt", "-o", target), "another licence", "exists already")
+    assert "non-commercial" in result.stderr
+    assert f"wrote {target}" in result.stdout
+    assert load_model(target).config.backbone.name == "experts"
+    fails(a2sb("convert", *checkpoints, "-o", target), "exists already")
+    fails(a2sb("convert", *checkpoints[::-1], "-o", tmp_path / "b"), "wrong order")
+    fails(a2sb("convert", tmp_path / "none.ckpt", "-o", tmp_path / "b"), "none.ckpt")
+    assert not (tmp_path / "b").exists()
 
 
 # demo
@@ -214,6 +200,7 @@ def test_demo_writes_audio_pictures_and_a_table(tmp_path, monkeypatch, a2sb, mod
     soundfile.write(clip, music(), RATE)
     monkeypatch.setattr(demo, "CLIP", str(clip))
     monkeypatch.setattr(demo, "GAPS_S", ((0.2, 0.3), (0.9, 1.0)))
+    monkeypatch.setattr(demo, "SHOWN_S", (0.0, 1.5))
     monkeypatch.setattr(demo, "METRICS", {"lsd": "LSD", "nothing": "Nothing"})
     target = tmp_path / "demo"
     asked = ("-o", target, "--model", model_folder, "--device", "cpu")

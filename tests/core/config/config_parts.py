@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field, model_validator
 
 from a2sb_core import plugins
-from a2sb_core.config.component import AnySampler, ComponentConfig, FrozenConfig
+from a2sb_core.config.component import AnyBridge, AnySampler, ComponentConfig, FrozenConfig
 from a2sb_core.interfaces.component import Component
 from a2sb_core.plugins import discovery, hookimpl
 
@@ -39,6 +39,7 @@ class Wrapper(Component):
     class Config(ComponentConfig):
         name: str = "wrapper"
         inner: AnySampler
+        bridge: AnyBridge | None = None
         window: Window = Window(size=4)
 
 

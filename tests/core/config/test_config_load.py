@@ -284,6 +284,18 @@ def test_schema_of_a_component_itself():
     check = jsonschema.Draft202012Validator(schema)
     assert check.is_valid({"name": "wrapper", "inner": {"name": "plain"}})
     assert not check.is_valid({"name": "wrapper", "inner": {"name": "line"}})
+    assert check.is_valid({"name": "wrapper", "inner": "plain", "bridge": "line"})
+    assert not check.is_valid({"name": "wrapper", "inner": "plain", "bridge": "plain"})
+
+
+def test_schema_follows_components_of_components():
+    class Holder(FrozenConfig):
+        sampler: AnySampler
+
+    check = jsonschema.Draft202012Validator(json_schema(Holder))
+    sampler = {"name": "wrapper", "inner": "plain", "bridge": {"name": "line"}}
+    assert check.is_valid({"sampler": sampler})
+    assert not check.is_valid({"sampler": {**sampler, "bridge": {"name": "plain"}}})
 
 
 def test_schema_without_components():

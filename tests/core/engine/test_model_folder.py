@@ -1,0 +1,176 @@
+import json
+
+import pytest
+import torch
+from engine_helpers import RATE, model_config, noise
+from safetensors.torch import load_file, save_file
+
+from a2sb_core.engine.checkpoint import find_model, load_model, read_config, save_model
+from a2sb_core.engine.model import Model
+from a2sb_core.engine.restorer import Restorer
+from a2sb_core.errors import ConfigError, ModelError
+
+
+@pytest.fixture
+def folder(model, tmp_path):
+    return save_model(model, tmp_path / "model")
+
+
+def change_json(folder, change):
+    tree = json.loads((folder / "config.json").read_text())
+    change(tree)
+    (folder / "config.json").write_text(json.dumps(tree))
+
+
+def change_weights(folder, change):
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")
+
+
+def test_saving_and_loading_restores_alike(restorer, tmp_path):
+    restorer.save_pretrained(tmp_path / "model")
+    again = Restorer.from_pretrained(tmp_path / "model", device="cpu", precision="fp32")
+    wave = noise(4000)
+    for task, damage in (("bandwidth", {"cutoff_hz": 5000}), ("inpaint", {"gaps_s": [(0.03, 0.04)]})):
+        first, second = (r.restore(wave, RATE, task=task, **damage) for r in (restorer, again))
+        assert torch.equal(first, second)
+
+
+def test_everything_of_a_model_is_kept(tmp_path):
+    config = model_config(loudness_dbfs=-23.0, steps={"inpaint": 7})
+    model = Model(config)
+    model.prediction.fit(torch.randn(4, 3, 128, 9))
+    loaded = load_model(save_model(model, tmp_path / "deep" / "model"))
+    assert loaded.config == config
+    assert not loaded.training
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    for key, value in loaded.state_dict().items():
+        assert torch.equal(value, model.state_dict()[key]), key
+
+
+def test_a_folder_holds_two_files_and_says_where_its_parts_came_from(folder):
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
+    tree = json.loads((folder / "config.json").read_text())
+    assert tree["format_version"] == 1
+    assert set(tree["parts"]) == {
+        "representation", "corruption", "bridge", "prediction", "backbone", "sampler",
+    }
+    assert all(tree["parts"].values())
+    assert tree["model"]["sampler"]["inner"] == {"name": "implicit", "steps": 2, "t_end": 0.0}
+    assert read_config(folder) == model_config()
+
+
+def test_an_existing_folder_stays(model, folder):
+    (folder / "notes.txt").write_text("precious")
+    with pytest.raises(ModelError, match="exists already"):
+        save_model(model, folder)
+    with pytest.raises(ModelError, match="exists already"):
+        Restorer(model, device="cpu").save_pretrained(folder)
+    assert (folder / "notes.txt").read_text() == "precious"
+    save_model(model, folder, overwrite=True)
+    assert load_model(folder).config == model.config
+
+
+def test_saving_that_fails_leaves_nothing_behind(model, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("a2sb_core.engine.checkpoint.save_file", fail)
+    with pytest.raises(OSError, match="full"):
+        save_model(model, tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_config_of_another_version_names_who_wrote_it(folder):
+    change_json(folder, lambda tree: tree.update(format_version=2, a2sb_version="9.9"))
+    with pytest.raises(ModelError, match=r"format_version 2, .* reads 1; .*\(9\.9\)"):
+        load_model(folder)
+    change_json(folder, lambda tree: tree.pop("format_version"))
+    with pytest.raises(ModelError, match="format_version None"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    ("{", "is not valid JSON"), ("[]", "format_version None"), ("\udcff", "is not valid JSON"),
+])
+def test_a_config_that_is_none_is_named(folder, text, message):
+    (folder / "config.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(ModelError, match=f"config.json.*{message}"):
+        load_model(folder)
+
+
+def test_a_config_with_wrong_fields_tells_the_path(folder):
+    def change(tree):
+        tree["model"]["backbone"]["width"] = 3
+        tree["model"]["bridge"]["name"] = "i2bs"
+
+    change_json(folder, change)
+    with pytest.raises(ConfigError, match=r"backbone\.width: unknown field; did you mean `widths`"):
+        load_model(folder)
+    with pytest.raises(ConfigError, match=r"bridge\.name: .*did you mean `i2sb`"):
+        load_model(folder)
+
+
+def test_a_folder_without_parts_of_a_model_is_named(folder, tmp_path):
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match="model.safetensors can not be read"):
+        load_model(folder)
+    (folder / "config.json").unlink()
+    with pytest.raises(ModelError, match="is no model folder: it has no config.json"):
+        load_model(folder)
+
+
+def test_weights_that_are_cut_off_are_named(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match="model.safetensors can not be read"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    (lambda tensors: tensors.pop("prediction.mean"), "prediction.mean is missing"),
+    (lambda tensors: tensors.update(extra=torch.ones(1)), "extra is unknown"),
+    (
+        lambda tensors: tensors.update({"prediction.mean": torch.ones(3, 5, 1)}),
+        r"prediction.mean is \(3, 5, 1\) and should be \(3, 128, 1\)",
+    ),
+    (lambda tensors: [tensors.pop(key) for key in list(tensors)[:8]], "is missing and 3 more$"),
+])
+def test_weights_that_do_not_fit_are_told_one_by_one(folder, change, message):
+    change_weights(folder, change)
+    with pytest.raises(ModelError, match=f"do not fit its config.json: .*{message}"):
+        load_model(folder)
+
+
+def test_an_unknown_name_is_answered_with_what_there_is(tmp_path):
+    with pytest.raises(ModelError, match="there is no model `tiny`: .*nor a hub id"):
+        Restorer.from_pretrained("tiny")
+    for path in (tmp_path / "absent", "./absent", "a/b/c"):
+        with pytest.raises(ModelError, match="there is no model"):
+            find_model(path)
+
+
+def test_the_hub_is_asked_for_an_id_and_its_failure_is_told(folder, monkeypatch):
+    asked = []
+
+    def download(repo_id, **options):
+        asked.append((repo_id, options["revision"]))
+        if repo_id == "owner/absent":
+            raise OSError("no network")
+        return str(folder)
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
+    assert load_model("owner/name", revision="v1").config == model_config()
+    assert asked == [("owner/name", "v1")]
+    with pytest.raises(ModelError, match="`owner/absent` is no folder here.*no network"):
+        Restorer.from_pretrained("owner/absent", device="cpu", revision="v1")
+
+
+def test_an_absent_device_is_refused_before_anything_is_loaded(monkeypatch):
+    def fail(*_, **__):
+        raise AssertionError("loaded")
+
+    monkeypatch.setattr("a2sb_core.engine.restorer.load_model", fail)
+    with pytest.raises(ModelError, match="`cuda:99` is not available on this machine"):
+        Restorer.from_pretrained("tiny", device="cuda:99")
