@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 class A2SBError(Exception):
-    """Base of every error this project raises on purpose; the command line prints it without a traceback."""
+    """Base of every error raised on purpose; the command line prints it without a traceback."""
 
 
 class ConfigError(A2SBError):
-    """A configuration is wrong: the message names the field, what was expected and what is known."""
+    """A configuration is wrong: the message names the field and what was expected."""
 
 
 class PluginError(A2SBError):

@@ -23,6 +23,12 @@ _PARTS = (
      "deterministic: carries the implied noise"),
     ("sampler", "multidiffusion", "samplers.multidiffusion:MultiDiffusion",
      "overlapping windows of a long file, averaged (20)"),
+    ("metric", "lsd", "metrics.spectral:LSD", "log-spectral distance (21)"),
+    ("metric", "sispec", "metrics.spectral:SiSpec", "scale-invariant spectrogram ratio (22)"),
+    ("metric", "visqol", "metrics.visqol:Visqol", "predicted opinion score, audio mode"),
+    ("restorer", "band_replication", "baselines.band_replication:BandReplication",
+     "copies the known band upward, without learning"),
+    ("preset", "paper", "presets:paper.yaml", "the paper's model, 565 M parameters"),
 )
 
 

@@ -54,8 +54,10 @@ FLOOR_BELOW_TOTAL_DB = 130.0
 FULL_BAND_HZ = 18_500.0
 # The same for files of low sample rates: their own anti-alias filter is no damage.
 FULL_BAND_NYQUIST_SHARE = 0.9
-# For the wording only: a level this far down near the top is a faded, not a full, band.
+# For the wording only: a level so far below the middle of the band, or so near the floor, is not
+# called full band.
 FADED_DB = 60.0
+NEAR_FLOOR_DB = 10.0
 # Samples analysed at once when one long array is given.
 BLOCK_SAMPLES = 1 << 18
 
@@ -181,8 +183,8 @@ class CutoffDetector:
                 reason = f"energy ends at {knee_hz:.0f} Hz: {edge.drop_db:.0f} dB lower above it"
                 return CutoffEstimate(knee_hz, edge.drop_db, reason, freqs_hz, level_db)
             reason = f"full band: energy reaches {knee_hz:.0f} Hz, nothing to extend"
-        elif _is_faded(freqs_hz, level_db, top_hz):
-            reason = "no sharp edge: the level fades gradually, nothing to extend at a definite cutoff"
+        elif _is_empty_near_top(freqs_hz, level_db, top_hz, floor_db):
+            reason = "no sharp edge: the energy fades or is too sparse, nothing to extend from"
         else:
             reason = f"full band: no edge up to {full_band_hz:.0f} Hz, nothing to extend"
         return CutoffEstimate(None, edge.drop_db, reason, freqs_hz, level_db)
@@ -215,11 +217,14 @@ def _blocks(wave: Any) -> Iterator[FloatArray | torch.Tensor]:
         yield array[:, start : start + BLOCK_SAMPLES]
 
 
-def _is_faded(freqs_hz: Spectrum, level_db: Spectrum, top_hz: float) -> bool:
-    """Whether the level near the top lies far below that of the middle of the band."""
+def _is_empty_near_top(
+    freqs_hz: Spectrum, level_db: Spectrum, top_hz: float, floor_db: float
+) -> bool:
+    """Whether little is left near the top: far below the middle of the band, or near the floor."""
     middle = level_db[(freqs_hz > 0.05 * top_hz) & (freqs_hz < 0.2 * top_hz)]
     highest = level_db[(freqs_hz > 0.8 * top_hz) & (freqs_hz < 0.95 * top_hz)]
-    return float(np.median(middle) - np.median(highest)) > FADED_DB
+    least_db = max(float(np.median(middle)) - FADED_DB, floor_db + NEAR_FLOOR_DB)
+    return float(np.median(highest)) < least_db
 
 
 def _kept_frames(count: int) -> int:

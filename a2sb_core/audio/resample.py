@@ -1,42 +1,130 @@
-"""Sample rate conversion, on soxr."""
+"""Change the sample rate of a waveform, whole or block by block."""
 
 from __future__ import annotations
 
-import math
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import soxr
 
-Wave = TypeVar("Wave", bound=Any)
+from a2sb_core.audio.arrays import FloatArray, as_wave
+from a2sb_core.errors import AudioError
+
+if TYPE_CHECKING:
+    import torch
+
+# Inaudible in every respect; the slower sibling of the default costs little next to a network.
+QUALITY = "VHQ"
+
+Wave = TypeVar("Wave", FloatArray, "torch.Tensor")
+
+
+def resampled_length(samples: int, from_rate: int, to_rate: int) -> int:
+    """Samples that `samples` at `from_rate` become at `to_rate`: the ratio, rounded up."""
+    return -(-samples * to_rate // from_rate)
 
 
 def resample(wave: Wave, from_rate: int, to_rate: int, length: int | None = None) -> Wave:
-    """Convert audio (channels, samples), an array or a tensor, to another sample rate.
+    """Resample a waveform without shifting it in time.
 
     Args:
-        wave: float samples; returned as it is where nothing is to be done.
-        from_rate: Hz.
-        to_rate: Hz.
-        length: samples of the result; by default ceil(samples x to_rate / from_rate).
+        wave: samples of shape (channels, samples), numpy array or tensor. A tensor comes back on
+            its device and in its type.
+        from_rate: sample rate of `wave`, in Hz.
+        to_rate: sample rate wanted, in Hz.
+        length: samples to return; by default `resampled_length`. What is too long is cut, what is
+            too short is continued with zeros.
 
     Returns:
-        What came in, an array or a tensor, of the same precision.
-    """
-    length = length or math.ceil(wave.shape[-1] * to_rate / from_rate)
-    if from_rate == to_rate and length == wave.shape[-1]:
-        return wave
-    samples: Any = wave
-    is_tensor = not isinstance(wave, np.ndarray)
-    if is_tensor:
-        samples = samples.detach().cpu().numpy()
-    if from_rate != to_rate:
-        samples = soxr.resample(samples.T, from_rate, to_rate, quality="VHQ").T
-    samples = samples[:, :length]
-    samples = np.pad(samples, ((0, 0), (0, length - samples.shape[1])))
-    samples = np.ascontiguousarray(samples)
-    if is_tensor:
-        import torch
+        The waveform of shape (channels, length); `wave` itself when there is nothing to change.
 
-        samples = torch.from_numpy(samples)
-    return cast(Wave, samples)
+    Raises:
+        AudioError: the shape, a rate or the length makes no sense.
+    """
+    _check_rates(from_rate, to_rate)
+    if wave.ndim != 2:
+        as_wave(wave, "resampling")
+    if length is None:
+        length = resampled_length(int(wave.shape[1]), from_rate, to_rate)
+    if length < 0:
+        raise AudioError(f"Can not resample to {length} samples; the length must not be negative.")
+    if from_rate == to_rate and length == wave.shape[1]:
+        return wave
+    array = as_wave(wave, "resampling")
+    if from_rate != to_rate:
+        array = soxr.resample(array.T, from_rate, to_rate, quality=QUALITY).T
+    array = _fit_length(array, length)
+    if isinstance(wave, np.ndarray):
+        return array.astype(wave.dtype, copy=False)
+    import torch
+
+    return torch.from_numpy(array).to(device=wave.device, dtype=wave.dtype)
+
+
+def _check_rates(*rates_hz: int) -> None:
+    for rate_hz in rates_hz:
+        if rate_hz <= 0:
+            raise AudioError(f"A sample rate must be positive, got {rate_hz} Hz.")
+
+
+def _fit_length(array: FloatArray, length: int) -> FloatArray:
+    missing = length - array.shape[1]
+    if missing > 0:
+        array = np.pad(array, ((0, 0), (0, missing)))
+    return np.ascontiguousarray(array[:, :length])
+
+
+class StreamResampler:
+    """Resamples a signal given in blocks; the blocks together equal the whole resampled at once.
+
+    Call `push` for each block, then `finish` once; the results, joined, have exactly
+    `resampled_length` samples.
+
+    Args:
+        from_rate: sample rate of the blocks, in Hz.
+        to_rate: sample rate wanted, in Hz.
+        channels: channels of every block.
+    """
+
+    def __init__(self, from_rate: int, to_rate: int, channels: int) -> None:
+        _check_rates(from_rate, to_rate)
+        self.from_rate = from_rate
+        self.to_rate = to_rate
+        self.channels = channels
+        self._taken = 0
+        self._given = 0
+        self._finished = False
+        self._stream = (
+            None
+            if from_rate == to_rate
+            else soxr.ResampleStream(from_rate, to_rate, channels, dtype="float32", quality=QUALITY)
+        )
+
+    def push(self, block: FloatArray | torch.Tensor) -> FloatArray:
+        """Take the next samples (channels, samples); return those ready, (channels, any number)."""
+        if self._finished:
+            raise AudioError("This resampler has finished; make a new one for the next signal.")
+        array = as_wave(block, "resampling").astype(np.float32, copy=False)
+        if array.shape[0] != self.channels:
+            raise AudioError(
+                f"A block of {array.shape[0]} channels was given to a resampler for "
+                f"{self.channels}."
+            )
+        self._taken += array.shape[1]
+        return self._convert(array, last=False)
+
+    def finish(self) -> FloatArray:
+        """Return the last samples, shape (channels, samples)."""
+        if self._finished:
+            raise AudioError("This resampler has finished already.")
+        self._finished = True
+        missing = resampled_length(self._taken, self.from_rate, self.to_rate) - self._given
+        rest = self._convert(np.zeros((self.channels, 0), dtype=np.float32), last=True)
+        return _fit_length(rest, missing)
+
+    def _convert(self, array: FloatArray, *, last: bool) -> FloatArray:
+        if self._stream is not None:
+            frames = np.ascontiguousarray(array.T)
+            array = np.ascontiguousarray(self._stream.resample_chunk(frames, last=last).T)
+        self._given += array.shape[1]
+        return array

@@ -26,8 +26,16 @@ FORMAT_VERSION = 1
 CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
 
 
-def save_model(model: Model, folder: Path | str, *, overwrite: bool = False) -> Path:
+def save_model(
+    model: Model, folder: Path | str, *, overwrite: bool = False, half: bool = False
+) -> Path:
     """Write ``config.json`` and ``model.safetensors``; a folder that is there stays unless told.
+
+    Args:
+        model: the model.
+        folder: the folder to make.
+        overwrite: replace an existing folder.
+        half: store the network's weights in 16 bits; they are computed with in 32 all the same.
 
     Raises:
         ModelError: the folder exists and ``overwrite`` is not set.
@@ -40,14 +48,21 @@ def save_model(model: Model, folder: Path | str, *, overwrite: bool = False) -> 
     try:
         staging.chmod(0o755)
         (staging / CONFIG_NAME).write_text(json.dumps(describe(model.config), indent=2) + "\n")
-        tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-        save_file(tensors, staging / WEIGHTS_NAME)
+        save_file(_tensors(model, half), staging / WEIGHTS_NAME)
         if folder.exists():
             shutil.rmtree(folder)
         staging.rename(folder)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     return folder
+
+
+def _tensors(model: Model, half: bool) -> dict[str, torch.Tensor]:
+    """Return what ``model.safetensors`` holds."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    if half:
+        tensors = {k: v.half() if k.startswith("backbone.") else v for k, v in tensors.items()}
+    return tensors
 
 
 def describe(config: ModelConfig) -> dict[str, Any]:
@@ -181,11 +196,17 @@ def latest_checkpoint(run: Path) -> Path | None:
     return max(run.glob("checkpoint-*.pt"), default=None)
 
 
+def set_aside_checkpoints(run: Path) -> None:
+    """Rename the checkpoints of an earlier run: a new one in its folder must not go on from them."""
+    for old in run.glob("checkpoint-*.pt"):
+        old.replace(old.with_suffix(".old"))
+
+
 def read_checkpoint(path: Path, config: TrainConfig) -> dict[str, Any]:
     """Read a checkpoint, safely unpickled, and check that it is of this configuration.
 
     Raises:
-        TrainingError: another model, seed, data or batch size; the message names the fields.
+        TrainingError: another model, seed, batch size or optimizer; the message names the fields.
     """
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     try:
@@ -195,6 +216,11 @@ def read_checkpoint(path: Path, config: TrainConfig) -> dict[str, Any]:
     own = config.model_dump(mode="json")
     same = ("model", "seed", "batch_size", "accumulate", "t_range", "t_bias", "ema_decay")
     different = [name for name in same if own[name] != other[name]]
+    # The stored optimizer brings these with it: a change would be ignored.
+    kept = ("kind", "learning_rate", "betas", "weight_decay")
+    different += [
+        f"optimizer.{name}" for name in kept if own["optimizer"][name] != other["optimizer"][name]
+    ]
     if different:
         raise TrainingError(
             f"{path} belongs to another configuration (different: {', '.join(different)}); "

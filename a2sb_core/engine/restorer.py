@@ -60,9 +60,12 @@ class Restorer:
         choose_device(device)
         return cls(load_model(source, **hub), device, precision)
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model as a folder of ``config.json`` and ``model.safetensors``."""
-        save_model(self.model, folder)
+    def save_pretrained(self, folder: str | Path, *, half: bool = False) -> None:
+        """Write the model as a folder of ``config.json`` and ``model.safetensors``.
+
+        ``half`` stores the network's weights in 16 bits.
+        """
+        save_model(self.model, folder, half=half)
 
     def find_damage(
         self, wave: Tensor | np.ndarray, sample_rate: int, *, task: str,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +38,15 @@ class Source:
 
 @dataclass(frozen=True)
 class Segment:
-    """A training item: mono ``wave`` (T,), its bandwidth, and the file and second it came from."""
+    """A training item: mono ``wave`` (T,), its bandwidth, and the file and second it came from.
+
+    ``skipped`` holds files that could not be read in its place, and why.
+    """
 
     wave: Tensor
     max_hz: float
     origin: str
+    skipped: Mapping[Path, str] = field(default_factory=dict)
 
 
 def load_sources(config: DataConfig, split: str) -> list[Source]:
@@ -82,18 +86,21 @@ def _from_folder(folder: Path, split: str, held_out: int) -> list[Source]:
 def _from_manifest(manifest: Path, split: str) -> list[Source]:
     """Read ``split,file_path,duration[,sample_rate[,group]]``; paths are relative to the file."""
     with manifest.open(newline="", encoding="utf8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not {"split", "file_path", "duration"} <= set(rows[0]):
+        reader = csv.DictReader(file)
+        rows = [(reader.line_num, row) for row in reader]
+    if not rows or not {"split", "file_path", "duration"} <= set(rows[0][1]):
         raise TrainingError(
             f"{manifest} is not a manifest: its first line must name the columns "
             "split,file_path,duration (and optionally sample_rate and group)"
         )
     sources = []
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         try:
             rate = float(row.get("sample_rate") or "inf")
-            path = manifest.parent / row["file_path"]
-            source = Source(path, float(row["duration"]), rate / 2, row.get("group") or "")
+            path, duration_s = manifest.parent / row["file_path"], float(row["duration"])
+            if not 0 < duration_s < float("inf"):
+                raise ValueError(f"the duration must be positive and finite, got {duration_s}")
+            source = Source(path, duration_s, rate / 2, row.get("group") or "")
         except (TypeError, ValueError) as error:
             raise TrainingError(f"{manifest}, line {number}: {error}") from error
         if row["split"] == split:
@@ -136,13 +143,14 @@ class Segments(Dataset[Segment]):
     def __getitem__(self, index: int) -> Segment:
         """Draw segment ``index``."""
         rng = np.random.Generator(np.random.Philox(key=[self.seed & (2**64 - 1), index]))
-        quiet = None
+        quiet, skipped = None, {}
         for _ in range(TRIES):
             source = self.sources[int(rng.choice(len(self.sources), p=self.chances))]
             try:
                 segment = self._cut(source, rng)
             except (soundfile.LibsndfileError, OSError, ValueError) as error:
                 # A file known to be bad is tried again: what was read before must not matter.
+                skipped[source.path] = str(error)
                 if source.path not in self.unreadable:
                     self.unreadable[source.path] = str(error)
                     log.warning(
@@ -151,14 +159,14 @@ class Segments(Dataset[Segment]):
                     )
                 continue
             if float(segment.wave.square().mean().sqrt()) > SILENCE_RMS:
-                return segment
+                return replace(segment, skipped=skipped)
             quiet = segment
         if quiet is None:
             raise TrainingError(
                 f"no readable audio in {TRIES} draws; first problem: "
                 f"{next(iter(self.unreadable.items()), 'none')}"
             )
-        return quiet
+        return replace(quiet, skipped=skipped)
 
     def _cut(self, source: Source, rng: np.random.Generator) -> Segment:
         with soundfile.SoundFile(source.path) as file:
@@ -186,6 +194,8 @@ class Segments(Dataset[Segment]):
         if source.path not in self._levels:
             blocks = soundfile.blocks(source.path, blocksize=1 << 18, dtype="float32")
             powers, sizes = zip(*((float((b**2).sum()), b.size) for b in blocks), strict=True)
+            if not np.isfinite(sum(powers)):
+                raise ValueError("the file holds NaN or infinite samples")
             self._levels[source.path] = 10 * np.log10(sum(powers) / max(1, sum(sizes)) + 1e-12)
         return self.loudness_dbfs - max(self._levels[source.path], -60.0)
 
@@ -201,7 +211,8 @@ def _chances(sources: Sequence[Source], group_weights: dict[str, float]) -> Floa
     """Probability of each file: by duration, and by group where groups have weights."""
     durations = np.array([source.duration_s for source in sources], dtype=np.float64)
     if not group_weights:
-        return durations / durations.sum()
+        durations /= durations.sum()
+        return durations
     groups = np.array([source.group for source in sources])
     missing = sorted(set(group_weights) - set(groups))
     if missing:

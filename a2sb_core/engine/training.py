@@ -21,6 +21,7 @@ from a2sb_core.engine.checkpoint import (
     load_model,
     read_checkpoint,
     save_model,
+    set_aside_checkpoints,
     write_checkpoint,
 )
 from a2sb_core.engine.model import Model
@@ -64,7 +65,9 @@ def degrade(model: Model, segments: list[Segment], generator: torch.Generator) -
         degraded.append(model.corruption.degrade(item, parameters, noise))
         missing = degraded[-1].missing
         everywhere = torch.ones_like(x0[i : i + 1, :1], dtype=torch.bool)
-        under = (freqs_hz < segment.max_hz)[:, None]
+        # The row at half the sample rate counts for full-band files alone.
+        full_band = segment.max_hz >= representation.sample_rate / 2
+        under = ((freqs_hz < segment.max_hz) | full_band)[:, None]
         counted.append((everywhere if missing is None else missing & everywhere) & under)
     regions = [d.missing for d in degraded]
     return Batch(
@@ -133,12 +136,17 @@ class Trainer:
         self.model = Model(config.model)
         if config.init_from is not None:
             source = load_model(config.init_from)
-            self.model.load_state_dict(source.state_dict())
+            try:
+                self.model.load_state_dict(source.state_dict())
+            except RuntimeError as error:
+                raise TrainingError(
+                    f"the weights of init_from {config.init_from} do not fit this model: {error}"
+                ) from error
         self.segments = self._segments("train")
         self.model.to(self.device)
         average: Any = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
         self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=False)
-        self.averaged = cast(Model, self.ema.module)
+        self.averaged = cast(Model, self.ema.module).eval()  # no dropout in validation
         self.optimizer = _optimizer(config.optimizer, self.model)
         self.scheduler = LambdaLR(self.optimizer, schedule(config.optimizer, config.steps))
         self.wrapped = self.accelerator.prepare(self.model)
@@ -147,6 +155,8 @@ class Trainer:
     def run(self, resume: bool = True, on_step: OnTrainStep | None = None) -> None:
         """Train to the last step and write the averaged model to ``output/model``."""
         self.config.output.mkdir(parents=True, exist_ok=True)
+        if not resume and self.accelerator.is_main_process:
+            set_aside_checkpoints(self.config.output)
         checkpoint = latest_checkpoint(self.config.output) if resume else None
         if checkpoint is not None:
             self._load(read_checkpoint(checkpoint, self.config))
@@ -155,6 +165,8 @@ class Trainer:
             self._fit_statistics()
         writer = SummaryWriter(str(self.config.output / "tensorboard"))
         for segments in self._loader():
+            for segment in segments:
+                self.segments.unreadable.update(segment.skipped)  # a worker's count is its own
             loss = self._train_step(segments)
             self._report(writer, loss, on_step)
         writer.close()

@@ -35,13 +35,16 @@ class Preconditioned(Prediction):
         """``fill_std`` is sigma_M of (8), as in the corruption.
 
         ``residual`` and ``weights`` have one value a channel: the share of the spread that the
-        known content leaves open, and the weight in the loss.
+        known content leaves open, and the weight in the loss. ``shrink`` multiplies the input
+        where missing by its correlation with x0, a spread/sqrt(v): near t = 1, where x_t says
+        nothing of x0, the network then sees nothing instead of noise.
         """
 
         name: str = "preconditioned"
         fill_std: float = Field(0.5, gt=0)
         residual: tuple[float, ...] = (0.2, 1.0, 1.0)
         weights: tuple[float, ...] = (4.0, 1.0, 1.0)
+        shrink: bool = False
 
     SMALLEST_SPREAD = 0.02  # a row that is always empty must not blow up its input
     SMALLEST_SCALE = 1e-3  # keeps the loss finite at t = 0, where x_t is x0 already
@@ -96,7 +99,10 @@ class Preconditioned(Prediction):
         total = (a * deviation) ** 2 + variance
         centred = xt - a * self.mean
         # The input is scaled by what x_t really spreads, the skip by what is left to say of it.
-        inputs = centred / ((a * self.spread) ** 2 + variance).sqrt()
+        spread_t = ((a * self.spread) ** 2 + variance).sqrt()
+        inputs = centred / spread_t
+        if self.config.shrink:
+            inputs = inputs * (a * self.spread / spread_t)
         if missing is not None:
             inputs = torch.where(missing, inputs, (x1 - self.mean) / self.spread)
         skip = self.mean + a * deviation**2 / total * centred

@@ -47,8 +47,8 @@ class Factorized(STFTRepresentation):
 
     def phase_residual(self, z: Tensor) -> Tensor:
         """Err_phase-ortho of (18) for each bin: 2 (sqrt(X2^2 + X3^2) - 1)^2, (B, F, W)."""
-        residual: Tensor = 2 * (torch.hypot(z[:, 1], z[:, 2]) - 1) ** 2
-        return residual
+        norm = torch.hypot(z[:, 1], z[:, 2])
+        return 2 * (norm - 1).square()
 
     def refine(self, z: Tensor, missing: Tensor | None, length: int) -> Tensor:
         """Make restored phases agree between overlapping frames and with what was observed.
@@ -73,8 +73,9 @@ class Factorized(STFTRepresentation):
         return torch.stack([magnitude**self.config.power, cos, sin], dim=1)
 
     def _bins(self, z: Tensor) -> Tensor:
-        magnitude, cos, sin = self.project(z).unbind(dim=1)
-        return torch.complex(cos, sin) * magnitude ** (1 / self.config.power)
+        compressed, cos, sin = self.project(z).unbind(dim=1)
+        magnitude: Tensor = compressed ** (1 / self.config.power)
+        return torch.complex(cos, sin) * magnitude
 
 
 def _unit(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -51,12 +51,13 @@ def test_lsd_is_equation_21_by_hand():
     assert lsd(truth, estimate) == pytest.approx(float(expected), rel=1e-4)
 
 
-def test_sispec_is_equation_22_by_hand():
+@pytest.mark.parametrize("exponent", [1.0, 2.0])
+def test_sispec_is_equation_22_by_hand(exponent):
     truth, estimate = white(9000), music(9000)
-    a, b = magnitudes(truth)[0], magnitudes(estimate)[0]
+    a, b = magnitudes(truth)[0] ** exponent, magnitudes(estimate)[0] ** exponent
     eta = (a * b).sum() * a / (a**2).sum()
     expected = 10 * torch.log10((eta**2).sum() / ((eta - b) ** 2).sum())
-    assert sispec(truth, estimate) == pytest.approx(float(expected), abs=1e-3)
+    assert sispec(truth, estimate, exponent=exponent) == pytest.approx(float(expected), abs=1e-3)
 
 
 def test_lsd_counts_frames_alike():

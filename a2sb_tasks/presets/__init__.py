@@ -1,0 +1,1 @@
+"""Presets: whole compositions by name."""

@@ -1,0 +1,328 @@
+import logging
+import math
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from engine_helpers import model_config, noise, train_config, write_audio, write_samples
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from a2sb_core.engine.checkpoint import load_model, save_model
+from a2sb_core.engine.model import Model
+from a2sb_core.engine.training import Trainer
+from a2sb_core.errors import ModelError, TrainingError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_audio(tmp_path / "audio")
+    return tmp_path
+
+
+def manifest(folder, name="train.csv", **splits):
+    """A manifest of files by split."""
+    rows = [f"{split},{path},0.3" for split, paths in splits.items() for path in paths]
+    (folder / name).write_text("\n".join(["split,file_path,duration", *rows]))
+    return {"source": folder / name}
+
+
+def files(folder):
+    return sorted((folder / "audio").iterdir())
+
+
+def config(folder, **changes):
+    """A run over all of the files; without further settings, of 6 steps."""
+    data = manifest(folder, train=files(folder)) | changes.pop("data", {})
+    return train_config(folder, data=data, **changes)
+
+
+def train(config, resume=True):
+    """Run to the end; returns the losses of the steps."""
+    losses = {}
+    trainer = Trainer(config)
+    trainer.run(resume, on_step=losses.__setitem__)
+    return trainer, losses
+
+
+def state(run, step):
+    return torch.load(run / f"checkpoint-{step:08d}.pt", weights_only=True)
+
+
+def assert_equal(first, second, place=""):
+    """Compare nested states to the bit."""
+    assert type(first) is type(second), place
+    if isinstance(first, dict):
+        assert first.keys() == second.keys(), place
+        for key in first:
+            assert_equal(first[key], second[key], f"{place}.{key}")
+    elif isinstance(first, list | tuple):
+        assert len(first) == len(second), place
+        for k, (one, other) in enumerate(zip(first, second, strict=True)):
+            assert_equal(one, other, f"{place}.{k}")
+    elif isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), place
+    else:
+        assert first == second, place
+
+
+PARTS = ("step", "model", "ema", "optimizer", "scheduler")
+
+
+def assert_same_state(first, second):
+    assert_equal({key: first[key] for key in PARTS}, {key: second[key] for key in PARTS})
+
+
+def kill_after(config, last, partial=True):
+    """Run until the process is killed in step ``last`` + 1."""
+    class Killed(BaseException):
+        pass
+
+    def on_step(step, loss):
+        if step > last:
+            raise Killed
+
+    with pytest.raises(Killed):
+        Trainer(config).run(on_step=on_step)
+    if partial:
+        (config.output / f"checkpoint-{last + 1:08d}.partial").write_bytes(b"half a checkpoi")
+
+
+def test_a_run_writes_losses_checkpoints_and_the_averaged_model(folder):
+    settings = config(folder, log_every=2, checkpoint_every=2, keep_checkpoints=2)
+    trainer, losses = train(settings)
+    run = settings.output
+    assert list(losses) == [1, 2, 3, 4, 5, 6]
+    assert all(math.isfinite(loss) and loss > 0 for loss in losses.values())
+    assert sorted(path.name for path in run.glob("checkpoint*")) == [
+        "checkpoint-00000004.pt", "checkpoint-00000006.pt",
+    ]
+    last, model = state(run, 6), load_model(run / "model")
+    averaged = {k.removeprefix("module."): v for k, v in last["ema"].items() if "module." in k}
+    assert_equal(dict(model.state_dict()), averaged)
+    assert_equal(dict(trainer.model.state_dict()), dict(last["model"]))
+    assert any(not torch.equal(averaged[key], last["model"][key]) for key in averaged)
+    assert model.config == settings.model
+    log = EventAccumulator(str(run / "tensorboard")).Reload()
+    logged = [(event.step, event.value) for event in log.Scalars("loss/train")]
+    assert logged == [(step, pytest.approx(losses[step])) for step in (2, 4, 6)]
+
+
+def test_the_average_moves_by_its_decay(folder):
+    settings = config(folder, steps=2, checkpoint_every=1, ema_decay=0.75)
+    train(settings)
+    first, second = state(settings.output, 1), state(settings.output, 2)
+    key = "backbone.input_projection.weight"
+    assert torch.equal(first["ema"][f"module.{key}"], first["model"][key])
+    expected = 0.75 * first["model"][key] + 0.25 * second["model"][key]
+    torch.testing.assert_close(second["ema"][f"module.{key}"], expected)
+
+
+def test_the_configuration_alone_decides(folder):
+    _, first = train(config(folder, steps=3))
+    torch.manual_seed(123)
+    _, again = train(config(folder, steps=3, output=folder / "again"))
+    _, other = train(config(folder, steps=3, output=folder / "other", seed=1))
+    assert first == again
+    assert all(first[step] != other[step] for step in first)
+
+
+def test_the_loss_of_the_average_falls(folder):
+    optimizer = {"kind": "adamw", "learning_rate": 3e-3}
+    trainer = Trainer(config(folder, steps=25, checkpoint_every=25, optimizer=optimizer))
+    measured = []
+
+    def on_step(step, loss):
+        if step in (1, 25):
+            segments = [trainer.segments[i] for i in range(2)]
+            measured.append(trainer.validate(segments)["t=1.0"])
+
+    trainer.run(on_step=on_step)
+    assert measured[1] < 0.8 * measured[0]
+
+
+def test_a_killed_run_goes_on_to_the_very_same_numbers(folder):
+    optimizer = {"learning_rate": 1e-3, "warmup_steps": 2, "decay": 0.5}
+    whole = config(folder, optimizer=optimizer)
+    _, losses = train(whole)
+    killed = config(folder, output=folder / "killed", optimizer=optimizer)
+    kill_after(killed, 4)
+    assert [path.name for path in killed.output.glob("*.pt")] == ["checkpoint-00000003.pt"]
+    _, rest = train(killed)
+    assert rest == {step: losses[step] for step in (4, 5, 6)}
+    assert_same_state(state(whole.output, 6), state(killed.output, 6))
+    weights = [(c.output / "model" / "model.safetensors").read_bytes() for c in (whole, killed)]
+    assert weights[0] == weights[1]
+
+
+def test_resuming_is_exact_with_bad_files_about(folder):
+    samples = noise(13_230)[0].numpy().copy()
+    samples[6000:7000] = np.nan
+    write_samples(folder / "audio" / "spoilt.wav", samples)
+    whole = config(folder, batch_size=4)
+    trainer, losses = train(whole)
+    assert trainer.segments.unreadable
+    killed = config(folder, output=folder / "killed", batch_size=4)
+    kill_after(killed, 3, partial=False)
+    _, rest = train(killed)
+    assert rest == {step: losses[step] for step in (4, 5, 6)}
+
+
+def test_a_finished_run_only_writes_its_model_again(folder):
+    settings = config(folder, steps=3)
+    train(settings)
+    before = (settings.output / "model" / "model.safetensors").read_bytes()
+    assert train(settings)[1] == {}
+    assert (settings.output / "model" / "model.safetensors").read_bytes() == before
+
+
+def test_a_run_can_be_made_longer(folder):
+    train(config(folder, steps=3))
+    _, rest = train(config(folder, steps=5))
+    assert list(rest) == [4, 5]
+
+
+def test_starting_over_does_not_mix_with_the_earlier_run(folder):
+    settings = config(folder, steps=6, checkpoint_every=3, keep_checkpoints=1)
+    _, first = train(settings)
+    longer = config(folder, steps=4, checkpoint_every=2, keep_checkpoints=1)
+    _, again = train(longer, resume=False)
+    assert list(again) == [1, 2, 3, 4]
+    assert [again[step] for step in (1, 2, 3)] == [first[step] for step in (1, 2, 3)]
+    assert [path.name for path in settings.output.glob("*.pt")] == ["checkpoint-00000004.pt"]
+    assert [path.name for path in settings.output.glob("*.old")] == ["checkpoint-00000006.old"]
+
+
+@pytest.mark.parametrize(("changes", "name"), [
+    ({"seed": 7}, "seed"), ({"batch_size": 4}, "batch_size"), ({"accumulate": 2}, "accumulate"),
+    ({"t_range": (0.0, 0.5)}, "t_range"), ({"ema_decay": 0.9}, "ema_decay"),
+    ({"model": model_config(loudness_dbfs=-20.0)}, "model"),
+    ({"optimizer": {"learning_rate": 5e-4}}, "optimizer.learning_rate"),
+    ({"optimizer": {"learning_rate": 1e-3, "kind": "adamw"}}, "optimizer.kind"),
+])
+def test_a_checkpoint_of_another_configuration_is_refused(folder, changes, name):
+    train(config(folder, steps=1))
+    with pytest.raises(TrainingError, match=rf"another configuration \(different: {name}\)"):
+        Trainer(config(folder, steps=2, **changes)).run()
+
+
+def test_a_loss_that_is_not_a_number_ends_the_run_and_names_the_files(folder):
+    trainer = Trainer(config(folder))
+
+    def poison(step, loss):
+        if step == 2:
+            trainer.model.backbone.input_projection.weight.data.fill_(float("nan"))
+
+    with pytest.raises(TrainingError, match=r"the loss is nan at step 2; .*file\d\.wav at .*file\d\.wav at"):
+        trainer.run(on_step=poison)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_bad_files_are_named_and_counted_and_training_goes_on(folder, workers, caplog):
+    absent, text = folder / "audio" / "absent.wav", folder / "audio" / "text.wav"
+    text.write_text("no audio")
+    data = manifest(folder, train=[*files(folder), absent]) | {"workers": workers}
+    settings = train_config(folder, data=data, batch_size=8, log_every=3)
+    with caplog.at_level(logging.WARNING):
+        trainer, losses = train(settings)
+    assert len(losses) == 6
+    assert set(trainer.segments.unreadable) == {absent, text}
+    log = EventAccumulator(str(settings.output / "tensorboard")).Reload()
+    assert log.Scalars("data/unreadable")[-1].value == 2
+    if workers == 0:
+        assert str(absent) in caplog.text
+        assert str(text) in caplog.text
+
+
+def test_reading_in_other_processes_changes_nothing(folder):
+    _, first = train(config(folder, steps=3))
+    _, other = train(config(folder, steps=3, output=folder / "other", data={"workers": 2}))
+    assert first == other
+
+
+def test_micro_batches_share_a_step(folder):
+    _, losses = train(config(folder, batch_size=4, accumulate=2, steps=3))
+    assert list(losses) == [1, 2, 3]
+    assert all(math.isfinite(loss) for loss in losses.values())
+
+
+def test_micro_batches_of_the_same_loss_give_its_gradient(folder, monkeypatch):
+    """Averaged, not added up: the size of a step must not grow with their number."""
+    norms = []
+    for accumulate in (1, 2, 4):
+        trainer = Trainer(config(folder, batch_size=4, accumulate=accumulate, output=folder / f"{accumulate}"))
+        parameter = trainer.model.backbone.output_projection[2].bias
+
+        def loss(*_, parameter=parameter):
+            return 3 * parameter.sum()
+
+        monkeypatch.setattr("a2sb_core.engine.training.batch_loss", loss)
+        clip = trainer.accelerator.clip_grad_norm_
+
+        def record(parameters, limit, clip=clip):
+            norms.append(float(clip(parameters, limit)))
+
+        trainer.accelerator.clip_grad_norm_ = record
+        trainer._train_step([trainer.segments[i] for i in range(4)])
+    size = parameter.numel()
+    assert norms == pytest.approx([3 * math.sqrt(size)] * 3)
+
+
+def test_statistics_are_fitted_once_from_the_first_segments(folder):
+    trainer, _ = train(config(folder, steps=1, statistics_segments=3))
+    waves = torch.stack([trainer.segments[i].wave for i in range(2)])
+    fresh = Model(model_config())
+    fresh.prediction.fit(fresh.representation.encode(waves))
+    for model in (trainer.model, load_model(folder / "run" / "model")):
+        torch.testing.assert_close(model.prediction.mean, fresh.prediction.mean)
+        torch.testing.assert_close(model.prediction.spread, fresh.prediction.spread)
+
+
+def test_fine_tuning_starts_from_the_weights_and_statistics_of_a_model(folder):
+    torch.manual_seed(3)
+    source = Model(model_config())
+    source.prediction.fit(torch.randn(2, 3, 128, 8))
+    save_model(source, folder / "source")
+    settings = config(folder, steps=1, init_from=str(folder / "source"))
+    trainer = Trainer(settings)
+    assert_equal(dict(trainer.model.state_dict()), dict(source.state_dict()))
+    assert_equal(dict(trainer.averaged.state_dict()), dict(source.state_dict()))
+    trainer.run()
+    tuned = load_model(folder / "run" / "model")
+    assert torch.equal(tuned.prediction.mean, source.prediction.mean)
+    weight = "input_projection.weight"
+    assert not torch.equal(tuned.backbone.state_dict()[weight], source.backbone.state_dict()[weight])
+
+
+def test_fine_tuning_from_another_composition_is_refused(folder):
+    other = model_config(representation={"name": "factorized", "n_fft": 128, "hop_length": 64})
+    save_model(Model(other), folder / "source")
+    with pytest.raises(TrainingError, match="init_from .*source do not fit this model"):
+        Trainer(config(folder, init_from=str(folder / "source")))
+    with pytest.raises(ModelError, match="there is no model"):
+        Trainer(config(folder, init_from=str(folder / "absent")))
+
+
+def test_validation_is_without_dropout_and_disturbs_nothing(folder):
+    paths = files(folder)
+    data = manifest(folder, train=paths[:2], validation=paths[2:])
+    plain = train_config(folder, data=data, steps=3)
+    often = train_config(folder, data=data, steps=3, validate_every=1, output=folder / "often")
+    (_, losses), (trainer, same) = train(plain), train(often)
+    assert losses == same
+    segments = [trainer.segments[i] for i in range(2)]
+    values = trainer.validate(segments)
+    assert values == trainer.validate(segments)
+    assert list(values) == ["t=0.1", "t=0.3", "t=0.5", "t=0.7", "t=0.9", "t=1.0"]
+    assert all(math.isfinite(value) for value in values.values())
+    log = EventAccumulator(str(often.output / "tensorboard")).Reload()
+    assert [event.step for event in log.Scalars("loss/validation/t=0.5")] == [1, 2, 3]
+
+
+def test_training_in_bf16(folder):
+    AcceleratorState._reset_state(True)
+    try:
+        _, losses = train(config(folder, steps=2, precision="bf16"))
+    finally:
+        AcceleratorState._reset_state(True)
+    assert all(math.isfinite(loss) for loss in losses.values())
