@@ -10,6 +10,7 @@ _PARTS = (
     ("backbone", "experts", "experts:Experts",
      "one network for each range of t (the paper's t-range partitioning)"),
     ("converter", "a2sb_release", "release:Release", "the checkpoints published with the paper"),
+    ("model", "small", "weights:small", "12 M parameters, for CPUs; bandwidth and inpainting"),
 )
 
 

@@ -2,6 +2,9 @@
 
 from hypothesis import HealthCheck, settings
 
+# Doctests are collected from modules by their name, and several folders have a conftest.
+collect_ignore_glob = ["*conftest.py"]
+
 settings.register_profile(
     "a2sb",
     derandomize=True,

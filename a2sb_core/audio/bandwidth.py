@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from a2sb_core.audio.arrays import FloatArray, as_wave
+from a2sb_core.audio.arrays import FloatArray, as_wave, looks_finite
 from a2sb_core.audio.knee import fit_knee_hz, steepest_drop
 from a2sb_core.errors import AudioError
 
@@ -110,7 +110,7 @@ class CutoffDetector:
     def push(self, block: FloatArray | torch.Tensor) -> None:
         """Add the next samples, shape (channels, samples). NaN and infinity count as silence."""
         wave = as_wave(block, "cutoff detection")
-        if not np.isfinite(wave.sum(dtype=np.float64)):
+        if not looks_finite(wave):
             wave = np.nan_to_num(wave, nan=0.0, posinf=0.0, neginf=0.0)
         if self._tail is not None:
             if self._tail.shape[0] != wave.shape[0]:

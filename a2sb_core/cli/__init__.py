@@ -48,9 +48,12 @@ def _debugging() -> bool:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"a2sb {version('a2sb')}")
+        try:
+            typer.echo(f"a2sb {version('a2sb')}")
+        except PackageNotFoundError:
+            typer.echo("a2sb, from a source tree that is not installed")
         raise typer.Exit
 
 

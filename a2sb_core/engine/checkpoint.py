@@ -197,7 +197,7 @@ def latest_checkpoint(run: Path) -> Path | None:
 
 
 def set_aside_checkpoints(run: Path) -> None:
-    """Rename the checkpoints of an earlier run: a new one in its folder must not go on from them."""
+    """Rename the checkpoints of an earlier run: a new run must not go on from them."""
     for old in run.glob("checkpoint-*.pt"):
         old.replace(old.with_suffix(".old"))
 

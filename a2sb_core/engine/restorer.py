@@ -183,6 +183,7 @@ class Restorer:
         """Return restored minus damaged audio, (C, T) at the model's rate."""
         model, representation = self.model, self.model.representation
         work = _resample(audio.float(), sample_rate, representation.sample_rate).to(self.device)
+        parameters = corruption.settle(parameters, work.cpu(), representation.sample_rate)
         gain = _loudness_gain(work, corruption.stretches(parameters), model.config.loudness_dbfs,
                               representation.sample_rate)
         work = work * gain

@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
@@ -116,6 +116,20 @@ def schedule(config: OptimizerConfig, steps: int) -> Callable[[int], float]:
     return factor
 
 
+def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
+    """Return the update of an exponential moving average that forgets its start quickly.
+
+    The decay rises from 2/11 to ``decay`` as (1 + n)/(10 + n) after n updates.
+    """
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], count: Any) -> None:
+        n = int(count)
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
+
+    return update
+
+
 class Trainer:
     """Trains one model by a :class:`TrainConfig`; :meth:`run` does everything.
 
@@ -144,7 +158,7 @@ class Trainer:
                 ) from error
         self.segments = self._segments("train")
         self.model.to(self.device)
-        average: Any = get_ema_multi_avg_fn(config.ema_decay)  # type: ignore[no-untyped-call]
+        average = moving_average(config.ema_decay)
         self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=False)
         self.averaged = cast(Model, self.ema.module).eval()  # no dropout in validation
         self.optimizer = _optimizer(config.optimizer, self.model)
@@ -202,7 +216,7 @@ class Trainer:
                 loss = batch_loss(self.wrapped, batch, t, noise, self.model.bridge)
             if not torch.isfinite(loss):
                 raise TrainingError(
-                    f"the loss is {float(loss)} at step {self.step}; the batch holds: "
+                    f"the loss is {loss.item()} at step {self.step}; the batch holds: "
                     + "; ".join(batch.origins)
                 )
             self.accelerator.backward(loss / config.accumulate)

@@ -76,6 +76,10 @@ class Corruption(Component, ABC):
             f"give it: {', '.join(self.Parameters.model_fields)}"
         )
 
+    def settle(self, parameters: Any, wave: Tensor, sample_rate: int) -> Any:
+        """Sharpen parameters by a look at the damaged audio (C, T); default: as they are."""
+        return parameters
+
     def check(self, parameters: Any, duration_s: float, sample_rate: int) -> None:
         """Refuse parameters that do not lie within audio of that length and rate.
 

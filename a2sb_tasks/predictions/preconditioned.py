@@ -66,9 +66,16 @@ class Preconditioned(Prediction):
         self.register_buffer("spread", torch.ones(channels, rows, 1))
 
     def fit(self, x0: Tensor) -> None:
-        """Set mean and spread of each channel and row from clean data (N, ch, F, W)."""
-        self.mean.copy_(x0.mean(dim=(0, 3))[..., None])
-        self.spread.copy_(x0.std(dim=(0, 3))[..., None].clamp(min=self.SMALLEST_SPREAD))
+        """Set mean and spread of each channel and row from clean data (N, ch, F, W).
+
+        Both are averaged over the rows within 5 %: a sample of music has notes, which are no
+        property of a row.
+        """
+        mean, square = x0.mean(dim=(0, 3)), x0.square().mean(dim=(0, 3))
+        mean, square = _smooth(mean), _smooth(square)
+        spread = (square - mean**2).clamp(min=self.SMALLEST_SPREAD**2).sqrt()
+        self.mean.copy_(mean[..., None])
+        self.spread.copy_(spread[..., None])
 
     def denoise(
         self, network: Network, bridge: Bridge, xt: Tensor, t: Tensor, x1: Tensor,
@@ -108,3 +115,12 @@ class Preconditioned(Prediction):
         skip = self.mean + a * deviation**2 / total * centred
         scale = variance.sqrt() * deviation / total.sqrt()
         return inputs, skip, scale.clamp(min=self.SMALLEST_SCALE)
+
+
+def _smooth(rows: Tensor) -> Tensor:
+    """Average (ch, F) over rows within 5 % of each row's number to either side."""
+    count = rows.shape[-1]
+    number = torch.arange(count, device=rows.device)
+    low, high = (number * 0.95).ceil().long(), (number * 1.05).floor().long().clamp(max=count - 1)
+    total = torch.nn.functional.pad(rows.double().cumsum(dim=-1), (1, 0))
+    return ((total[:, high + 1] - total[:, low]) / (high - low + 1)).to(rows.dtype)

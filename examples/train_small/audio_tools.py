@@ -22,6 +22,7 @@ SAMPLE_RATE = 44_100
 
 _FFT_SIZE = 4096
 _BAND_HZ = 250
+FULL_BAND_HZ = 19_000.0
 _EDGE_BELOW_PEAK_DB = 80.0
 _EDGE_FLOOR_DBFS = -105.0
 _HIGH_BAND_HZ = 12_000
@@ -107,9 +108,11 @@ def _frame_power(mono: Wave) -> npt.NDArray[np.float64]:
 def true_rate(spectrum: Spectrum) -> int:
     """Return twice the true bandwidth in Hz: 44100 for full-band audio, else an even lower rate.
 
-    One 250 Hz band is taken off a measured edge, so that a codec's transition band is left out.
+    An edge at 19 kHz or above counts as full band: music is mastered and coded so, and a model
+    must learn what to put there. One 250 Hz band is taken off a measured lower edge, so that a
+    codec's transition band is left out.
     """
-    if spectrum.bandwidth_hz >= SAMPLE_RATE / 2 - _BAND_HZ:
+    if spectrum.bandwidth_hz - _BAND_HZ >= FULL_BAND_HZ:
         return SAMPLE_RATE
     return int(2 * (spectrum.bandwidth_hz - _BAND_HZ))
 

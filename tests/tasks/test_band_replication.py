@@ -31,8 +31,8 @@ def test_energy_comes_back_above_the_cutoff(cutoff_hz):
     wave = limited(cutoff_hz)
     before, after = bands(wave)[0], bands(extend(wave, cutoff_hz, slope_db=6.0))[0]
     first = int(cutoff_hz * 2048 / RATE) + 4
-    before, after = (rows[first : first + 320].unflatten(0, (10, 32)).mean(1) for rows in (before, after))
-    assert (after > 10 * before).all()
+    levels = [rows[first : first + 320].unflatten(0, (10, 32)).mean(1) for rows in (before, after)]
+    assert (levels[1] > 10 * levels[0]).all()
 
 
 @pytest.mark.parametrize("cutoff_hz", [3000, 4000, 8000, 12000])

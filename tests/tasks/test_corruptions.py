@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -35,7 +36,8 @@ def generator(seed):
 def test_bandwidth_misses_rows_from_the_cutoff_up():
     bandwidth = Bandwidth.Config().build()
     where = grid([100, 200, 300, 400], [0, 1])
-    for hz, rows in ((250, [0, 0, 1, 1]), (300, [0, 0, 1, 1]), (301, [0, 0, 0, 1]), (1, [1] * 4), (401, [0] * 4)):
+    cases = {1: [1] * 4, 250: [0, 0, 1, 1], 300: [0, 0, 1, 1], 301: [0, 0, 0, 1], 401: [0] * 4}
+    for hz, rows in cases.items():
         missing = bandwidth.missing(where, cutoff(hz))
         assert missing.dtype == torch.bool
         assert missing.shape == (4, 2)
@@ -139,7 +141,7 @@ def test_observing_never_looks_at_what_is_missing(config, parameters, junk):
     corruption, damaged = config.build(), item(factorized(), music(1600, 2, 1600))
     first = corruption.observe(damaged, parameters, NOISE)
     spoilt = damaged.z.masked_fill(first.missing, junk)
-    again = corruption.observe(type(damaged)(damaged.wave, spoilt, damaged.representation), parameters, NOISE)
+    again = corruption.observe(replace(damaged, z=spoilt), parameters, NOISE)
     assert torch.equal(first.x1, again.x1)
     assert torch.equal(first.missing, again.missing)
 
@@ -241,7 +243,7 @@ def test_check_refuses_a_cutoff_with_nothing_above_it():
 
 
 def test_gaps_are_not_detected_and_the_error_says_what_to_give():
-    with pytest.raises(TaskError, match="`inpaint`.*give it: gaps_s"):
+    with pytest.raises(TaskError, match=r"`inpaint`.*give it: gaps_s"):
         Inpainting.Config().build().detect(torch.zeros(1, 100), 44100)
 
 
@@ -252,6 +254,40 @@ def test_bandwidth_detects_the_cutoff_of_limited_audio():
     found = bandwidth.detect(torch.fft.irfft(spectrum, 44100), 44100)
     assert found.cutoff_hz == pytest.approx(8000, rel=0.02)
     assert bandwidth.detect(wave, 44100) is None
+
+
+def shaped(gain_at):
+    """Two channels of noise whose spectrum is scaled by a function of the frequency in Hz."""
+    spectrum = torch.fft.rfft(plane(2, 44100))
+    freqs_hz = torch.arange(spectrum.shape[-1], dtype=torch.float32)
+    return torch.fft.irfft(spectrum * gain_at(freqs_hz), 44100)
+
+
+@pytest.mark.parametrize("hz", [2500.0, 4000.0, 12_000.0])
+def test_a_cutoff_settles_where_the_filter_begins_to_bite(hz):
+    wave = shaped(lambda f: 10 ** (-2 * ((f / hz - 0.9) / 0.1).clamp(0, 1)) * (f < hz))
+    settled = Bandwidth.Config().build().settle(cutoff(hz), wave, 44100)
+    assert 0.9 * hz < settled.cutoff_hz < 0.96 * hz
+
+
+@pytest.mark.parametrize("hz", [2500.0, 4000.0, 12_000.0])
+def test_a_sharp_cutoff_stays(hz):
+    bandwidth = Bandwidth.Config().build()
+    limited = bandwidth.settle(cutoff(hz), shaped(lambda f: f < hz), 44100)
+    assert hz - 25 < limited.cutoff_hz <= hz
+    full = bandwidth.settle(cutoff(hz), shaped(torch.ones_like), 44100)
+    assert hz - 15 < full.cutoff_hz <= hz
+
+
+@pytest.mark.parametrize("wave", [torch.zeros(1, 44100), white(3000), white(1)])
+def test_audio_that_says_nothing_leaves_the_cutoff(wave):
+    settled = Bandwidth.Config().build().settle(cutoff(4000), wave, 44100)
+    assert settled.cutoff_hz == pytest.approx(4000, abs=11)
+    assert Bandwidth.Config().build().settle(cutoff(100), wave, 44100) == cutoff(100)
+
+
+def test_gaps_are_settled_as_they_are():
+    assert Inpainting.Config().build().settle(gaps((0, 1)), white(99), 44100) == gaps((0, 1))
 
 
 def test_only_gaps_keep_to_a_stretch_of_time():

@@ -153,7 +153,9 @@ def test_each_window_is_shown_its_own_content():
     assert sorted(seen) == [(k, start) for k in (0, 1) for start in (0, 8, 16, 24, 32)]
 
 
-@pytest.mark.parametrize(("frames", "total"), [(1, 16), (15, 16), (16, 16), (17, 24), (24, 24), (25, 32)])
+@pytest.mark.parametrize(("frames", "total"), [
+    (1, 16), (15, 16), (16, 16), (17, 24), (24, 24), (25, 32),
+])
 def test_the_end_is_padded_with_the_files_own_first_frames(frames, total):
     x = torch.arange(1.0, frames + 1).expand(1, 2, 3, frames)
     padded = build().pad(x)
@@ -169,7 +171,7 @@ def test_a_hop_that_does_not_divide_the_window_is_refused():
 
 
 def test_only_a_sampler_that_moves_frame_by_frame_can_be_inside():
-    with pytest.raises(ValueError, match="StepSampler.*not `multidiffusion`"):
+    with pytest.raises(ValueError, match=r"StepSampler.*not `multidiffusion`"):
         MultiDiffusion.Config(inner=MultiDiffusion.Config(inner=ODE.Config())).build()
 
 

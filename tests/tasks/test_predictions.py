@@ -14,7 +14,8 @@ TIMES = torch.tensor([0.02, 0.4, 0.75, 1.0])
 KINDS = pytest.mark.parametrize("config", [
     Paper.Config(tell="nothing"), Paper.Config(tell="missing"), Paper.Config(tell="known"),
     Preconditioned.Config(), Preconditioned.Config(residual=(1.0, 1.0, 1.0), fill_std=1.0),
-], ids=["paper", "paper-missing", "paper-known", "preconditioned", "preconditioned-full"])
+    Preconditioned.Config(shrink=True),
+], ids=["paper", "paper-missing", "paper-known", "preconditioned", "full", "shrunk"])
 REGIONS = pytest.mark.parametrize("masked", [True, False], ids=["mask", "everything"])
 
 
@@ -120,7 +121,7 @@ def test_paper_predicts_the_scaled_difference():
 
 
 def test_paper_shows_the_network_x_t_itself():
-    x0, xt, x1, missing = situation(masked=True)
+    _, xt, x1, missing = situation(masked=True)
     seen = []
     build(Paper.Config()).denoise(
         lambda x, t, c: seen.append((x, t)) or x, BRIDGE, xt, TIMES, x1, missing
@@ -168,7 +169,23 @@ def test_preconditioned_is_the_formula_by_hand():
     unknown = (xt - a * mean) / ((a * spread) ** 2 + noise**2).sqrt()
     torch.testing.assert_close(seen[0], torch.where(missing, unknown, (x1 - mean) / spread))
     errors = prediction.errors(lambda x, t, c: 0 * x + 0.5, BRIDGE, x0, xt, TIMES, x1, missing)
-    torch.testing.assert_close(errors, weights * (0.5 - (x0 - skip) / scale) ** 2, rtol=1e-3, atol=1e-4)
+    expected = weights * (0.5 - (x0 - skip) / scale) ** 2
+    torch.testing.assert_close(errors, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_shrunk_input_is_scaled_by_its_correlation_with_x0():
+    _, xt, x1, missing = situation(masked=True)
+    seen = []
+    for shrink in (False, True):
+        build(Preconditioned.Config(shrink=shrink)).denoise(
+            lambda x, t, c: seen.append(x) or x, BRIDGE, xt, TIMES, x1, missing
+        )
+    spread = build(Preconditioned.Config()).spread
+    a, b, c = (value[:, None, None, None] for value in BRIDGE.coefficients(TIMES))
+    correlation = a * spread / ((a * spread) ** 2 + (0.5 * b) ** 2 + c**2).sqrt()
+    expected = torch.where(missing, seen[0] * correlation, seen[0])
+    torch.testing.assert_close(seen[1], expected)
+    assert not seen[1][3][missing[3].expand(3, 6, 5)].any()
 
 
 @pytest.mark.parametrize("t", [0.2, 0.6, 1.0])

@@ -73,6 +73,10 @@ def test_usage_errors(a2sb, arguments):
     assert result.stdout == "" and result.stderr
 
 
+def test_version(a2sb):
+    assert a2sb("--version").stdout.startswith("a2sb")
+
+
 def test_no_command_shows_the_help(a2sb):
     result = a2sb()
     assert "restore" in result.stdout + result.stderr

@@ -88,7 +88,8 @@ def test_the_cutoff_of_a_low_sample_rate_is_found(restorer):
 
 
 @pytest.mark.parametrize(("rate", "output_rate", "samples"), [
-    (48000, None, 4800), (96000, None, 9600), (16000, None, 4410), (16000, 48000, 4800), (44100, 22050, 2205),
+    (48000, None, 4800), (96000, None, 9600), (16000, None, 4410), (16000, 48000, 4800),
+    (44100, 22050, 2205),
 ])
 def test_output_rate(restorer, rate, output_rate, samples):
     wave = limited(rate // 10, 4000, rate)
@@ -127,15 +128,12 @@ def test_progress_is_told_and_what_it_raises_ends_the_work(restorer, task, damag
     restorer.restore(wave, RATE, task=task, progress=lambda *done: seen.append(done), **damage)
     assert seen == [(1, 2), (2, 2)]
 
-    class Stop(Exception):
-        pass
-
     def stop(done, of):
         seen.append((done, of))
-        raise Stop
+        raise InterruptedError
 
     seen.clear()
-    with pytest.raises(Stop):
+    with pytest.raises(InterruptedError):
         restorer.restore(wave, RATE, task=task, progress=stop, **damage)
     assert seen == [(1, 2)]
 

@@ -1,4 +1,5 @@
 import logging
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,7 +17,8 @@ def sources(paths, max_hz=22_050.0):
 
 
 def segments(found, **fields):
-    return Segments(found, **({"length": 960, "sample_rate": RATE, "count": 60, "seed": 1} | fields))
+    defaults = {"length": 960, "sample_rate": RATE, "count": 60, "seed": 1}
+    return Segments(found, **(defaults | fields))
 
 
 def manifest(folder, *lines):
@@ -45,7 +47,7 @@ def test_segments_depend_on_seed_and_index_alone(tmp_path):
     there = [forward[i].wave for i in range(12)]
     back = [backward[i].wave for i in reversed(range(12))][::-1]
     assert all(torch.equal(a, b) for a, b in zip(there, back, strict=True))
-    assert not any(torch.equal(a, b) for a, b in zip(there, there[1:], strict=False))
+    assert not any(torch.equal(a, b) for a, b in pairwise(there))
     other = segments(found, gain_db=6.0, seed=2)
     assert not any(torch.equal(a, other[i].wave) for i, a in enumerate(there))
 
@@ -172,7 +174,8 @@ def test_files_are_drawn_by_duration_and_groups_by_weight(tmp_path):
         return [(levels == level).mean() for level in (0.1, 0.2, 0.3)]
 
     assert shares() == pytest.approx([1 / 8, 3 / 8, 4 / 8], abs=0.09)
-    assert shares(group_weights={"a": 3, "b": 1}) == pytest.approx([3 / 16, 9 / 16, 1 / 4], abs=0.09)
+    weighted = shares(group_weights={"a": 3, "b": 1})
+    assert weighted == pytest.approx([3 / 16, 9 / 16, 1 / 4], abs=0.09)
     with pytest.raises(TrainingError, match="has not: c; it has: a, b"):
         shares(group_weights={"c": 1})
 

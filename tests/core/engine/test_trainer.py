@@ -108,14 +108,16 @@ def test_a_run_writes_losses_checkpoints_and_the_averaged_model(folder):
     assert logged == [(step, pytest.approx(losses[step])) for step in (2, 4, 6)]
 
 
-def test_the_average_moves_by_its_decay(folder):
-    settings = config(folder, steps=2, checkpoint_every=1, ema_decay=0.75)
+def test_the_average_forgets_its_start_and_then_moves_by_its_decay(folder):
+    settings = config(folder, steps=3, checkpoint_every=1, keep_checkpoints=3, ema_decay=0.2)
     train(settings)
-    first, second = state(settings.output, 1), state(settings.output, 2)
+    states = [state(settings.output, step) for step in (1, 2, 3)]
     key = "backbone.input_projection.weight"
-    assert torch.equal(first["ema"][f"module.{key}"], first["model"][key])
-    expected = 0.75 * first["model"][key] + 0.25 * second["model"][key]
-    torch.testing.assert_close(second["ema"][f"module.{key}"], expected)
+    average = states[0]["model"][key]
+    assert torch.equal(states[0]["ema"][f"module.{key}"], average)
+    for decay, later in ((2 / 11, states[1]), (0.2, states[2])):
+        average = decay * average + (1 - decay) * later["model"][key]
+        torch.testing.assert_close(later["ema"][f"module.{key}"], average)
 
 
 def test_the_configuration_alone_decides(folder):
@@ -128,12 +130,14 @@ def test_the_configuration_alone_decides(folder):
 
 
 def test_the_loss_of_the_average_falls(folder):
-    optimizer = {"kind": "adamw", "learning_rate": 3e-3}
-    trainer = Trainer(config(folder, steps=25, checkpoint_every=25, optimizer=optimizer))
+    optimizer = {"kind": "adamw", "learning_rate": 1e-2}
+    model = model_config(prediction="paper")
+    settings = config(folder, model=model, steps=20, checkpoint_every=20, optimizer=optimizer)
+    trainer = Trainer(settings)
     measured = []
 
     def on_step(step, loss):
-        if step in (1, 25):
+        if step in (1, 20):
             segments = [trainer.segments[i] for i in range(2)]
             measured.append(trainer.validate(segments)["t=1.0"])
 
@@ -213,7 +217,8 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_names_the_files(folder):
         if step == 2:
             trainer.model.backbone.input_projection.weight.data.fill_(float("nan"))
 
-    with pytest.raises(TrainingError, match=r"the loss is nan at step 2; .*file\d\.wav at .*file\d\.wav at"):
+    message = r"the loss is nan at step 2; .*file\d\.wav at .*file\d\.wav at"
+    with pytest.raises(TrainingError, match=message):
         trainer.run(on_step=poison)
 
 
@@ -250,7 +255,7 @@ def test_micro_batches_of_the_same_loss_give_its_gradient(folder, monkeypatch):
     """Averaged, not added up: the size of a step must not grow with their number."""
     norms = []
     for accumulate in (1, 2, 4):
-        trainer = Trainer(config(folder, batch_size=4, accumulate=accumulate, output=folder / f"{accumulate}"))
+        trainer = Trainer(config(folder, batch_size=4, accumulate=accumulate))
         parameter = trainer.model.backbone.output_projection[2].bias
 
         def loss(*_, parameter=parameter):
@@ -290,14 +295,14 @@ def test_fine_tuning_starts_from_the_weights_and_statistics_of_a_model(folder):
     trainer.run()
     tuned = load_model(folder / "run" / "model")
     assert torch.equal(tuned.prediction.mean, source.prediction.mean)
-    weight = "input_projection.weight"
-    assert not torch.equal(tuned.backbone.state_dict()[weight], source.backbone.state_dict()[weight])
+    after, before = (model.backbone.input_projection.weight for model in (tuned, source))
+    assert not torch.equal(after, before)
 
 
 def test_fine_tuning_from_another_composition_is_refused(folder):
     other = model_config(representation={"name": "factorized", "n_fft": 128, "hop_length": 64})
     save_model(Model(other), folder / "source")
-    with pytest.raises(TrainingError, match="init_from .*source do not fit this model"):
+    with pytest.raises(TrainingError, match=r"init_from .*source do not fit this model"):
         Trainer(config(folder, init_from=str(folder / "source")))
     with pytest.raises(ModelError, match="there is no model"):
         Trainer(config(folder, init_from=str(folder / "absent")))

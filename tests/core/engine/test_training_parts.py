@@ -171,8 +171,8 @@ def test_what_is_not_counted_does_not_move_the_loss():
 
 def test_nothing_counted_is_no_loss():
     batch = some_batch(torch.zeros(2, 1, 4, 5, dtype=torch.bool))
-    loss = batch_loss(squared, batch, torch.ones(2), torch.zeros(2, 3, 4, 5), Model(model_config()).bridge)
-    assert loss == 0
+    t, noise = torch.ones(2), torch.zeros(2, 3, 4, 5)
+    assert batch_loss(squared, batch, t, noise, Model(model_config()).bridge) == 0
 
 
 def test_the_network_is_shown_a_draw_from_the_bridge():
@@ -210,14 +210,16 @@ def test_times_keep_to_their_range(low, width, bias):
 def test_times_are_uniform_or_grow_towards_one(bias):
     times = draw_times(config(t_bias=bias), 20_000, generator()).double()
     for share in (0.25, 0.5, 0.9):
-        assert float((times < share).double().mean()) == pytest.approx(share ** (1 + bias), abs=0.015)
+        earlier = float((times < share).double().mean())
+        assert earlier == pytest.approx(share ** (1 + bias), abs=0.015)
 
 
 def test_the_learning_rate_warms_up_stays_and_decays():
     factor = schedule(OptimizerConfig(warmup_steps=3, decay=0.5), 20)
     assert [factor(step) for step in range(4)] == [0.25, 0.5, 0.75, 1.0]
     assert [factor(step) for step in range(4, 11)] == [1.0] * 7
-    assert [factor(step) for step in range(10, 21)] == pytest.approx([1 - k / 10 for k in range(11)])
+    falling = [1 - k / 10 for k in range(11)]
+    assert [factor(step) for step in range(10, 21)] == pytest.approx(falling)
     assert factor(25) == 0
     constant = schedule(OptimizerConfig(), 20)
     assert {constant(step) for step in range(20)} == {1.0}
