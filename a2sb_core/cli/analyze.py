@@ -39,12 +39,12 @@ def examine(file: Path) -> dict[str, Any]:
     """
     import numpy as np
 
-    from a2sb_core.audio import files
+    from a2sb_core.audio.files import read
     from a2sb_core.audio.arrays import check_finite
     from a2sb_core.audio.bandwidth import detect_cutoff
     from a2sb_core.audio.resample import resample
 
-    wave, info = files.read(file)
+    wave, info = read(file)
     check_finite(wave, str(file), sample_rate=info.sample_rate)
     seen_rate = max(info.sample_rate, SEEN_RATE)
     cutoff = detect_cutoff(resample(wave, info.sample_rate, seen_rate), seen_rate)

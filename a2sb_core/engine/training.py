@@ -116,14 +116,14 @@ def schedule(config: OptimizerConfig, steps: int) -> Callable[[int], float]:
     return factor
 
 
-def moving_average(decay: float) -> Callable[[list[Tensor], list[Tensor], Any], None]:
+def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
     """Return the update of an exponential moving average that forgets its start quickly.
 
     The decay rises from 2/11 to ``decay`` as (1 + n)/(10 + n) after n updates.
     """
 
     @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Any) -> None:
+    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
         n = int(count)
         torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
 

@@ -220,7 +220,7 @@ def test_fit_takes_mean_and_spread_of_each_channel_and_row():
     prediction.fit(x0)
     values = x0.movedim(0, 2).flatten(2)
     torch.testing.assert_close(prediction.mean[..., 0], values.mean(dim=2), rtol=1e-5, atol=1e-5)
-    expected = values.std(dim=2)
+    expected = values.std(dim=2, correction=0)
     expected[1, 2] = prediction.SMALLEST_SPREAD
     torch.testing.assert_close(prediction.spread[..., 0], expected, rtol=1e-4, atol=1e-5)
     assert set(prediction.state_dict()) == {"mean", "spread"}
@@ -230,3 +230,31 @@ def test_fit_takes_mean_and_spread_of_each_channel_and_row():
 def test_preconditioned_refuses_values_for_another_number_of_channels(values):
     with pytest.raises(ConfigError, match=rf"{next(iter(values))}.*3"):
         Preconditioned.Config(**values).build(channels=3, rows=6)
+
+
+def test_statistics_of_high_rows_are_averaged_over_their_neighbours():
+    values = torch.randn(8, 1, 1000, 16, generator=torch.Generator().manual_seed(0))
+    prediction = Preconditioned.Config(residual=(1.0,), weights=(1.0,)).build(
+        channels=1, rows=1000
+    )
+    prediction.fit(values)
+    rows = values[:, 0, 855:946]  # within 5 % of row 900
+    torch.testing.assert_close(prediction.mean[0, 900, 0], rows.mean(), rtol=0, atol=2e-3)
+    assert float(prediction.mean[0, 500:].std()) < 0.3 * float(values.mean(dim=(0, 1, 3)).std())
+
+
+def test_shrinking_hides_what_says_nothing_of_the_clean_content():
+    seen = []
+
+    def network(x, t, condition):
+        seen.append(x)
+        return torch.zeros_like(x)
+
+    bridge = I2SB.Config().build()
+    prediction = Preconditioned.Config(shrink=True).build(channels=3, rows=8)
+    x = torch.randn(2, 3, 8, 4, generator=torch.Generator().manual_seed(0))
+    missing = torch.ones(2, 1, 8, 4, dtype=torch.bool)
+    prediction.denoise(network, bridge, x, torch.ones(2), x, missing)
+    assert float(seen[0].abs().max()) < 1e-6
+    prediction.denoise(network, bridge, x, torch.full((2,), 1e-4), x, missing)
+    torch.testing.assert_close(seen[1], x, rtol=1e-3, atol=1e-3)
