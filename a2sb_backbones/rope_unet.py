@@ -6,7 +6,7 @@ from typing import Self
 
 import torch
 from einops import rearrange
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
@@ -79,7 +79,8 @@ class RoPEUNet(Backbone):
     """The UNet of Section 3.4, with the weights' names of the published checkpoints.
 
     With ``patch`` = p, squares of p x p values become channels at the input and are laid out
-    again at the output: a network for small computers. Any number of rows and frames is accepted;
+    again at the output: a network for small computers. ``patch`` = (p, q) takes p rows and q
+    frames. Any number of rows and frames is accepted;
     sizes that are no ``multiple`` are padded by repeating the last row and frame.
 
     Example:
@@ -115,11 +116,16 @@ class RoPEUNet(Backbone):
         band_channels: int = Field(16, ge=2, multiple_of=2)
         groups: int = Field(32, ge=1)
         dropout: float = Field(0.1, ge=0, lt=1)
-        patch: int = Field(1, ge=1)
+        patch: PositiveInt | tuple[PositiveInt, PositiveInt] = 1
         attention: AttentionKind = "sdpa"
         attention_residual: bool = False
         checkpointing: bool = False
         zero_output: bool = False
+
+        @property
+        def patch_shape(self) -> tuple[int, int]:
+            """Rows and frames of a patch."""
+            return self.patch if isinstance(self.patch, tuple) else (self.patch, self.patch)
 
         @model_validator(mode="after")
         def _sizes_fit(self) -> Self:
@@ -143,9 +149,10 @@ class RoPEUNet(Backbone):
 
     def __init__(self, config: Config, channels: int, condition_channels: int = 0) -> None:
         super().__init__(config, channels, condition_channels)
-        widths, area = config.widths, config.patch**2
+        widths, self.patch = config.widths, config.patch_shape
+        area = self.patch[0] * self.patch[1]
         levels = len(widths) - 1
-        self.multiple = (config.patch * 2**levels,) * 2
+        self.multiple = (self.patch[0] * 2**levels, self.patch[1] * 2**levels)
         self.enc_blocks = nn.ModuleList(
             self._blocks(widths[k], k in config.attention_levels) for k in range(levels)
         )
@@ -195,9 +202,9 @@ class RoPEUNet(Backbone):
         """
         rows, frames = x.shape[-2:]
         h = self._pad(self._join(x, condition))
-        h = self.input_projection(_fold(h, self.config.patch))
+        h = self.input_projection(_fold(h, *self.patch))
         h = self.output_projection(self._unet(h, time_embedding(t, self.config.time_channels)))
-        return _unfold(h, self.config.patch)[..., :rows, :frames]
+        return _unfold(h, *self.patch)[..., :rows, :frames]
 
     def _unet(self, h: Tensor, time: Tensor) -> Tensor:
         """Run encoder, middle and decoder on (B, widths[0], F, W), told the times (B, E)."""
@@ -245,19 +252,19 @@ class RoPEUNet(Backbone):
         return functional.pad(x, (0, right, 0, bottom), mode="replicate")
 
 
-def _fold(x: Tensor, p: int) -> Tensor:
-    """Fold squares of p x p values into channels: (B, C, p F, p W) to (B, C p p, F, W).
+def _fold(x: Tensor, p: int, q: int) -> Tensor:
+    """Fold patches of p x q values into channels: (B, C, p F, q W) to (B, C p q, F, W).
 
     In bfloat16 on a CPU, channels lie last in memory from here on: convolutions are several times
     faster so. Not in float32, where the gain is small and normalization loses digits by it.
     """
-    folded: Tensor = rearrange(x, "b c (f p) (w q) -> b (c p q) f w", p=p, q=p)
+    folded: Tensor = rearrange(x, "b c (f p) (w q) -> b (c p q) f w", p=p, q=q)
     on_cpu, reduced = x.device.type == "cpu", x.dtype != torch.float32
     last = on_cpu and (reduced or torch.is_autocast_enabled("cpu"))
     return folded.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
 
-def _unfold(x: Tensor, p: int) -> Tensor:
+def _unfold(x: Tensor, p: int, q: int) -> Tensor:
     """Undo :func:`_fold`."""
-    squares: Tensor = rearrange(x, "b (c p q) f w -> b c (f p) (w q)", p=p, q=p)
-    return squares.contiguous()
+    patches: Tensor = rearrange(x, "b (c p q) f w -> b c (f p) (w q)", p=p, q=q)
+    return patches.contiguous()

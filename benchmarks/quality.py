@@ -83,6 +83,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         for task in options.tasks.split(","):
             damaged, told = degrade(np.ascontiguousarray(truth), rate, task)
             for name, restore in systems(restorer, options.steps).items():
+                if name not in options.systems.split(","):
+                    continue
                 start = time.perf_counter()
                 estimate = restore(damaged, rate, told)
                 if estimate is None:
@@ -99,7 +101,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         for (task, name), rows in values.items()
     ]
     return {
-        "clips": len(clips), "seconds of audio a second": audio_s / model_s, "mono": options.mono,
+        "clips": len(clips), "seconds of audio a second": audio_s / max(model_s, 1e-9), "mono": options.mono,
         "steps": options.steps, "threads": torch.get_num_threads(), "table": table,
     }
 
@@ -111,6 +113,7 @@ def main() -> None:
     parser.add_argument("--model", default="small")
     parser.add_argument("--tasks", default="bandwidth-4k,bandwidth-8k,gap-300")
     parser.add_argument("--steps", type=int)
+    parser.add_argument("--systems", default="degraded,band replication,model")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--mono", action="store_true", help="restore the mean of the channels")
     parser.add_argument("--no-visqol", action="store_true")

@@ -49,6 +49,7 @@ def save_model(
         staging.chmod(0o755)
         (staging / CONFIG_NAME).write_text(json.dumps(describe(model.config), indent=2) + "\n")
         save_file(_tensors(model, half), staging / WEIGHTS_NAME)
+        (staging / WEIGHTS_NAME).chmod(0o644)
         if folder.exists():
             shutil.rmtree(folder)
         staging.rename(folder)

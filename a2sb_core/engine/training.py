@@ -24,6 +24,7 @@ from a2sb_core.engine.checkpoint import (
     set_aside_checkpoints,
     write_checkpoint,
 )
+from a2sb_core.engine.devices import choose_device
 from a2sb_core.engine.model import Model
 from a2sb_core.engine.segments import Segment, Segments, load_sources
 from a2sb_core.errors import TrainingError
@@ -143,6 +144,7 @@ class Trainer:
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
+        choose_device(config.device)  # refuse one that is absent now, rather than take another
         precision = {"fp32": "no", "bf16": "bf16"}[config.precision]
         self.accelerator = Accelerator(mixed_precision=precision, cpu=config.device == "cpu")
         self.device = self.accelerator.device
@@ -184,7 +186,8 @@ class Trainer:
             loss = self._train_step(segments)
             self._report(writer, loss, on_step)
         writer.close()
-        save_model(self.averaged, self.config.output / "model", overwrite=True)
+        if self.accelerator.is_main_process:
+            save_model(self.averaged, self.config.output / "model", overwrite=True)
 
     def validate(self, segments: list[Segment]) -> dict[str, float]:
         """Loss of the averaged model at fixed times with fixed noise, by time."""

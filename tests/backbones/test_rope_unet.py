@@ -43,12 +43,13 @@ def test_default_is_the_paper_size_with_the_published_names_and_shapes(full_shap
     assert sum(parameter.numel() for parameter in network.parameters()) == 565_544_851
 
 
-@pytest.mark.parametrize("patch", [1, 2, 4])
+@pytest.mark.parametrize("patch", [1, 2, 4, (8, 1)])
 @pytest.mark.parametrize("condition", [0, 2])
 def test_patches_and_condition_keep_the_shape(tiny, patch, condition):
     network = tiny(condition_channels=condition, patch=patch)
     x, t, told = inputs(rows=32, frames=16, condition=condition)
-    assert network.multiple == (4 * patch, 4 * patch)
+    rows, frames = patch if isinstance(patch, tuple) else (patch, patch)
+    assert network.multiple == (4 * rows, 4 * frames)
     assert network(x, t, told).shape == x.shape
 
 
@@ -78,10 +79,12 @@ def test_padding_repeats_the_edge(tiny):
 
 def test_folding_is_that_of_pixel_unshuffle_and_can_be_undone():
     x = torch.randn(1, 3, 12, 12)
-    folded = _fold(x, 3)
+    folded = _fold(x, 3, 3)
     assert folded.shape == (1, 27, 4, 4)
     assert torch.equal(folded, torch.nn.functional.pixel_unshuffle(x, 3))
-    assert torch.equal(_unfold(folded, 3), x)
+    assert torch.equal(_unfold(folded, 3, 3), x)
+    assert _fold(x, 6, 1).shape == (1, 18, 2, 12)
+    assert torch.equal(_unfold(_fold(x, 6, 1), 6, 1), x)
 
 
 def test_each_item_has_its_own_time_and_is_independent_of_the_others(tiny):
@@ -240,7 +243,7 @@ def test_a_wrong_condition_is_refused(tiny, made_for, given_channels):
         ({"widths": (32, 64), "attention_levels": (), "heads": 3}, "3 heads"),
         ({"widths": (32, 64), "attention_levels": (0,), "heads": 16}, "width 32"),
         ({"depth": 3}, "depth"),
-        ({"patch": 0}, "greater than or equal to 1"),
+        ({"patch": 0}, "greater than 0"),
         ({"attention": "flash"}, "sdpa"),
     ],
 )

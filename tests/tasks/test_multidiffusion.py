@@ -153,6 +153,18 @@ def test_each_window_is_shown_its_own_content():
     assert sorted(seen) == [(k, start) for k in (0, 1) for start in (0, 8, 16, 24, 32)]
 
 
+def test_each_item_is_shown_its_own_time():
+    x = torch.tensor([1.0, 2.0, 3.0])[:, None, None, None].expand(3, 1, 2, 40)
+    t, seen = torch.tensor([0.1, 0.5, 0.9]), set()
+
+    def denoiser(xt, t, x1, missing):
+        seen.update(zip(xt[:, 0, 0, 0].tolist(), t.tolist(), strict=True))
+        return xt
+
+    build(batch=100).windowed(denoiser)(x, t, x, None)
+    assert seen == set(zip([1.0, 2.0, 3.0], t.tolist(), strict=True))
+
+
 @pytest.mark.parametrize(("frames", "total"), [
     (1, 16), (15, 16), (16, 16), (17, 24), (24, 24), (25, 32),
 ])

@@ -160,6 +160,8 @@ def test_weights_of_close_gaps_do_not_erase_each_other():
     assert (weight[100:200] == 1).all()
     assert (weight[203:300] == 1).all()
     assert (weight[200:203] > 0.5).all()
+    other_order = change_weight(((0.203, 0.3), (0.1, 0.2)), 1000, 400)
+    assert torch.equal(other_order, weight)
 
 
 def test_blanking_covers_every_sample_the_gap_reaches():

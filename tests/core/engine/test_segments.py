@@ -52,6 +52,12 @@ def test_segments_depend_on_seed_and_index_alone(tmp_path):
     assert not any(torch.equal(a, other[i].wave) for i, a in enumerate(there))
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**64 + 1])
+def test_any_integer_is_a_seed(tmp_path, seed):
+    found = sources(write_audio(tmp_path, count=1))
+    assert torch.equal(segments(found, seed=seed)[3].wave, segments(found, seed=seed)[3].wave)
+
+
 def spoil(folder, where):
     """A file that holds a NaN at a share of its length."""
     samples = noise(13_230, seed=9)[0].numpy().copy()

@@ -324,6 +324,11 @@ def test_validation_is_without_dropout_and_disturbs_nothing(folder):
     assert [event.step for event in log.Scalars("loss/validation/t=0.5")] == [1, 2, 3]
 
 
+def test_an_absent_device_is_refused(folder):
+    with pytest.raises(ModelError, match="`cuda:99` is not available on this machine"):
+        Trainer(config(folder, device="cuda:99"))
+
+
 def test_training_in_bf16(folder):
     AcceleratorState._reset_state(True)
     try:
