@@ -27,7 +27,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed; choose one with PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e .
+	$(INSTALL) -e '.[evaluate]' || $(INSTALL) -e .  # its metric ViSQOL needs a C++ compiler
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -101,7 +101,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         for (task, name), rows in values.items()
     ]
     return {
-        "clips": len(clips), "seconds of audio a second": audio_s / max(model_s, 1e-9), "mono": options.mono,
+        "clips": len(clips), "mono": options.mono,
+        "seconds of audio a second": audio_s / max(model_s, 1e-9),
         "steps": options.steps, "threads": torch.get_num_threads(), "table": table,
     }
 

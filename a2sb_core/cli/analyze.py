@@ -39,9 +39,9 @@ def examine(file: Path) -> dict[str, Any]:
     """
     import numpy as np
 
-    from a2sb_core.audio.files import read
     from a2sb_core.audio.arrays import check_finite
     from a2sb_core.audio.bandwidth import detect_cutoff
+    from a2sb_core.audio.files import read
     from a2sb_core.audio.resample import resample
 
     wave, info = read(file)
