@@ -79,7 +79,7 @@ class _Lines:
         now = time.monotonic()
         self.first = self.first or (now, done)
         started, before = self.first
-        if now - self.told < EVERY_S or done <= before:
+        if now - self.told < EVERY_S or not before < done < of:
             return
         left = timedelta(seconds=round((now - started) / (done - before) * (of - done)))
         typer.echo(f"{description}: {done} of {of}, {left} left", err=True)

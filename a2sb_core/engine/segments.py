@@ -142,7 +142,8 @@ class Segments(Dataset[Segment]):
 
     def __getitem__(self, index: int) -> Segment:
         """Draw segment ``index``."""
-        rng = np.random.Generator(np.random.Philox(key=[self.seed & (2**64 - 1), index]))
+        key = np.array([self.seed & (2**64 - 1), index], dtype=np.uint64)
+        rng = np.random.Generator(np.random.Philox(key=key))
         quiet, skipped = None, {}
         for _ in range(TRIES):
             source = self.sources[int(rng.choice(len(self.sources), p=self.chances))]

@@ -227,7 +227,7 @@ def test_bad_files_are_named_and_counted_and_training_goes_on(folder, workers, c
     absent, text = folder / "audio" / "absent.wav", folder / "audio" / "text.wav"
     text.write_text("no audio")
     data = manifest(folder, train=[*files(folder), absent]) | {"workers": workers}
-    settings = train_config(folder, data=data, batch_size=8, log_every=3)
+    settings = train_config(folder, data=data, batch_size=8, log_every=3, statistics_segments=1)
     with caplog.at_level(logging.WARNING):
         trainer, losses = train(settings)
     assert len(losses) == 6
