@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from pydantic import Field
 from torch import Tensor
 
 from a2sb_core.config.component import ComponentConfig
@@ -83,8 +84,8 @@ class StepSampler(Sampler):
     class Config(ComponentConfig):
         """``steps`` network evaluations at equally spaced times from 1 down to ``t_end``."""
 
-        steps: int = 50
-        t_end: float = 0.0
+        steps: int = Field(50, ge=1)
+        t_end: float = Field(0.0, ge=0, lt=1)
 
     @abstractmethod
     def step(
@@ -104,10 +105,10 @@ class StepSampler(Sampler):
         noise: Noise, on_step: OnStep | None = None,
     ) -> Tensor:
         """Walk all steps over the whole of x1."""
-        times, x, frames = self.times().to(x1.device), x1, x1.shape[-1]
+        times, x, frames = self.times(), x1, x1.shape[-1]
         for i in range(1, len(times)):
             t, s = times[i - 1], times[i]
-            x0 = denoiser(x, t.float().expand(len(x)), x1, missing)
+            x0 = denoiser(x, t.to(x).expand(len(x)), x1, missing)
             if missing is not None:
                 x0 = torch.where(missing, x0, x1)
             if s == 0:
