@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -37,7 +39,11 @@ class Preconditioned(Prediction):
         ``residual`` and ``weights`` have one value a channel: the share of the spread that the
         known content leaves open, and the weight in the loss. ``shrink`` multiplies the input
         where missing by its correlation with x0, a spread/sqrt(v): near t = 1, where x_t says
-        nothing of x0, the network then sees nothing instead of noise.
+        nothing of x0, the network then sees nothing instead of noise. ``huber``, one value h a
+        channel, turns that channel's squared error e^2 into the pseudo-Huber loss
+        2 h (sqrt(h^2 + e^2) - h), which grows as |e| beyond h: the denoiser then leans towards
+        the median of x0, where the mean of a loud and an empty band would be neither. 0 keeps
+        the square.
         """
 
         name: str = "preconditioned"
@@ -45,6 +51,7 @@ class Preconditioned(Prediction):
         residual: tuple[float, ...] = (0.2, 1.0, 1.0)
         weights: tuple[float, ...] = (4.0, 1.0, 1.0)
         shrink: bool = False
+        huber: tuple[Annotated[float, Field(ge=0)], ...] | None = None
 
     SMALLEST_SPREAD = 0.02  # a row that is always empty must not blow up its input
     SMALLEST_SCALE = 1e-3  # keeps the loss finite at t = 0, where x_t is x0 already
@@ -54,8 +61,8 @@ class Preconditioned(Prediction):
 
     def __init__(self, config: ComponentConfig, channels: int, rows: int) -> None:
         super().__init__(config, channels, rows)
-        for name in ("residual", "weights"):
-            given = len(getattr(self.config, name))
+        for name in ("residual", "weights", "huber"):
+            given = len(getattr(self.config, name) or (0,) * channels)
             if given != channels:
                 raise ConfigError(
                     f"preconditioned.{name} has {given} values, and the representation has "
@@ -89,11 +96,16 @@ class Preconditioned(Prediction):
         self, network: Network, bridge: Bridge, x0: Tensor, xt: Tensor, t: Tensor, x1: Tensor,
         missing: Tensor | None,
     ) -> Tensor:
-        """Return weight ((D - x0)/scale)^2 of each value, scale = s sd/sqrt(v)."""
+        """Return weight ((D - x0)/scale)^2 of each value, or its Huber, scale = s sd/sqrt(v)."""
         inputs, skip, scale = self._precondition(bridge, xt, t, x1, missing)
         output = network(inputs, t, condition("missing", x1, missing))
         weights = torch.tensor(self.config.weights, device=xt.device).reshape(-1, 1, 1)
-        return weights * (output - (x0 - skip) / scale) ** 2
+        square = (output - (x0 - skip) / scale) ** 2
+        if self.config.huber is not None:
+            h = torch.tensor(self.config.huber, device=xt.device).reshape(-1, 1, 1)
+            robust = 2 * h * (torch.sqrt(h.clamp(min=1e-6) ** 2 + square) - h)
+            square = torch.where(h > 0, robust, square)
+        return weights * square
 
     def _precondition(
         self, bridge: Bridge, xt: Tensor, t: Tensor, x1: Tensor, missing: Tensor | None
