@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from a2sb_core.cli import analyze, config, convert, demo, plugins, restore, train
+from a2sb_core.cli import analyze, config, convert, demo, evaluate, plugins, restore, train
 from a2sb_core.errors import A2SBError
 
 
@@ -76,6 +76,7 @@ def _a2sb(
 app.command()(restore.restore)
 app.command()(analyze.analyze)
 app.command()(demo.demo)
+app.command()(evaluate.evaluate)
 app.command()(train.train)
 app.command()(convert.convert)
 app.add_typer(plugins.app, name="plugins")

@@ -14,6 +14,8 @@ Array = npt.NDArray[np.floating[Any]]
 N_FFT, HOP = 2048, 256
 ROWS = 320
 RANGE_DB = 80.0
+COLUMNS = 3
+"""More panels than that go into further rows."""
 TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
 
 
@@ -22,6 +24,8 @@ def spectrogram_figure(
     gaps_s: Sequence[tuple[float, float]] = (), shown_s: tuple[float, float] | None = None,
 ) -> None:
     """Draw recordings side by side on one colour scale, frequencies on the mel scale.
+
+    More than ``COLUMNS`` of them stand in several rows.
 
     Args:
         path: the PNG file to write.
@@ -37,24 +41,32 @@ def spectrogram_figure(
     top_db = max(float(level.max()) for level in levels)
     levels = [level - top_db for level in levels]
     duration_s = panels[0][1].shape[-1] / sample_rate
-    figure = Figure(figsize=(5 * len(panels) + 1, 4.8), dpi=110, layout="constrained")
+    rows = -(-len(panels) // COLUMNS)
+    columns = -(-len(panels) // rows)
+    size = (5 * columns + 1, 4.8 if rows == 1 else 4.1 * rows + 0.4)
+    figure = Figure(figsize=size, dpi=110, layout="constrained")
     figure.suptitle(title, fontsize=13)
-    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     extent = (0, duration_s, 0, _mel(sample_rate / 2))
-    for axis, level, (name, _) in zip(axes, levels, panels, strict=True):
+    for axis, level, (name, _) in zip(grid.flat, levels, panels, strict=False):
         image = axis.imshow(
             level, origin="lower", aspect="auto", extent=extent, cmap="magma",
             vmin=-RANGE_DB, vmax=0, interpolation="nearest",
         )
         axis.set_title(name, fontsize=11)
-        axis.set_xlabel("time (s)")
         axis.set_xlim(shown_s or (0, duration_s))
         for edge in np.ravel(gaps_s):
             axis.axvline(edge, color="white", linewidth=0.8, linestyle=":")
-    axes[0].set_ylabel("frequency (kHz), mel scale")
+    for axis in grid.flat[len(panels) :]:
+        axis.set_visible(False)
+    for axis in grid.flat[len(panels) - columns : len(panels)]:
+        axis.set_xlabel("time (s)")
+        axis.tick_params(labelbottom=True)
     shown = [hz for hz in TICKS_HZ if hz < sample_rate / 2] + [sample_rate / 2]
-    axes[0].set_yticks([_mel(hz) for hz in shown], [f"{hz / 1000:.2g}" for hz in shown])
-    figure.colorbar(image, ax=axes, label="level (dB, loudest = 0)", pad=0.01)
+    for axis in grid[:, 0]:
+        axis.set_ylabel("frequency (kHz), mel scale")
+        axis.set_yticks([_mel(hz) for hz in shown], [f"{hz / 1000:.2g}" for hz in shown])
+    figure.colorbar(image, ax=grid, label="level (dB, loudest = 0)", pad=0.01)
     figure.savefig(path)
 
 

@@ -27,7 +27,7 @@ from a2sb_core.interfaces.bridge import Bridge, per_item
 from a2sb_core.interfaces.component import Component
 from a2sb_core.interfaces.converter import Converted, Converter
 from a2sb_core.interfaces.corruption import Corruption, MaskCorruption, WaveformCorruption
-from a2sb_core.interfaces.metric import Metric
+from a2sb_core.interfaces.metric import Metric, Outcome
 from a2sb_core.interfaces.prediction import Denoiser, Network, Prediction
 from a2sb_core.interfaces.representation import Representation
 from a2sb_core.interfaces.restorer import AudioRestorer
@@ -40,6 +40,6 @@ __all__ = [
     "Bridge", "Component", "ComponentConfig", "ConfigError", "Converted", "Converter",
     "Corruption", "CutoffEstimate", "Degraded", "Denoiser", "FrozenConfig", "Gaussian", "Grid",
     "Item", "MaskCorruption", "Metric", "ModelError", "Network", "Noise", "OnStep",
-    "PluginError", "Prediction", "Representation", "Sampler", "Step", "StepSampler",
+    "Outcome", "PluginError", "Prediction", "Representation", "Sampler", "Step", "StepSampler",
     "TaskError", "TrainingError", "WaveformCorruption", "detect_cutoff", "per_item",
 ]

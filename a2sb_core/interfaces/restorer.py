@@ -32,4 +32,15 @@ class AudioRestorer(Component, ABC):
     def restore_audio(
         self, wave: Tensor, sample_rate: int, task: str, parameters: Mapping[str, Any]
     ) -> Tensor:
-        """Restore (C, T) audio; ``parameters`` as the corruption of ``task`` names them."""
+        """Restore (C, T) audio; ``parameters`` as the corruption of ``task`` names them.
+
+        Raises:
+            TaskError: this restorer does not do the task.
+        """
+
+    def check(self) -> None:
+        """Make sure that the restorer can run here.
+
+        Raises:
+            A2SBError: it can not, for want of a package; the message says how to install it.
+        """

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from a2sb_core.interfaces import ComponentConfig, Metric
+from a2sb_core.interfaces import ComponentConfig, Metric, Outcome
+from a2sb_tasks.metrics.region import Region, missing_bins
 
 
 class SpectralMetric(Metric):
     """Base: compares magnitudes of STFTs of 2048 samples every 512, at the rate given."""
 
     class Config(ComponentConfig):
-        """STFT size and hop in samples."""
+        """STFT size and hop in samples.
 
-        n_fft: int = 2048
-        hop_length: int = 512
+        ``region``: ``missing`` looks only at the rows from the cutoff up, or at the frames whose
+        middle lies in a gap.
+        """
+
+        n_fft: int = Field(2048, ge=2)
+        hop_length: int = Field(512, ge=1)
+        region: Region = "all"
+
+    @abstractmethod
+    def compare(self, a: Tensor, b: Tensor) -> float:
+        """Compare magnitudes (C, F, W) of the truth and of the estimate."""
+
+    def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
+        """Compare (C, T) recordings, all of them."""
+        return self.compare(self.magnitudes(truth), self.magnitudes(estimate))
+
+    def judge(self, outcome: Outcome) -> float | None:
+        """Compare the region asked for; None where nothing is known to be missing."""
+        if self.config.region == "all":
+            return super().judge(outcome)
+        a, b = (
+            missing_bins(
+                self.magnitudes(wave), outcome.sample_rate, self.config.hop_length,
+                outcome.parameters,
+            )
+            for wave in (outcome.truth, outcome.estimate)
+        )
+        return None if a is None or b is None else self.compare(a, b)
 
     def magnitudes(self, wave: Tensor) -> Tensor:
         """Return |STFT| of (C, T) audio, (C, F, W), centred with zeros beyond the ends."""
@@ -39,12 +68,9 @@ class LSD(SpectralMetric):
         name: str = "lsd"
         floor: float = Field(1e-10, gt=0)
 
-    def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
-        """Compare (C, T) recordings."""
-        a, b = (
-            self.magnitudes(wave).square().clamp(min=self.config.floor).log10()
-            for wave in (truth, estimate)
-        )
+    def compare(self, a: Tensor, b: Tensor) -> float:
+        """Compare magnitudes by (21)."""
+        a, b = (x.square().clamp(min=self.config.floor).log10() for x in (a, b))
         return float((a - b).square().mean(dim=1).sqrt().mean())
 
 
@@ -63,15 +89,23 @@ class SiSpec(SpectralMetric):
         name: str = "sispec"
         exponent: float = Field(1.0, gt=0)
 
-    def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
-        """Compare (C, T) recordings; at most ``LIMIT_DB``, which equal recordings reach."""
-        values = []
-        pairs = zip(self.magnitudes(truth), self.magnitudes(estimate), strict=True)
-        for a, b in pairs:
-            a, b = (x.double() ** self.config.exponent for x in (a, b))
-            scaled = a * ((a * b).sum() / a.square().sum().clamp(min=1e-20))
-            ratio = scaled.square().sum() / (scaled - b).square().sum().clamp(min=1e-20)
-            if torch.equal(a, b):  # silent ones too
-                ratio = torch.full_like(ratio, torch.inf)
-            values.append(10 * torch.log10(ratio.clamp(min=1e-10)).clamp(max=self.LIMIT_DB / 10))
+    def compare(self, a: Tensor, b: Tensor) -> float:
+        """Compare magnitudes by (22); at most ``LIMIT_DB``, which equal ones reach."""
+        pairs = zip(a.double(), b.double(), strict=True)
+        values = [
+            ratio_db(x**self.config.exponent, y**self.config.exponent, self.LIMIT_DB)
+            for x, y in pairs
+        ]
         return float(torch.stack(values).mean())
+
+
+def ratio_db(truth: Tensor, estimate: Tensor, limit_db: float) -> Tensor:
+    """Return the scale-invariant ratio of two tensors of one shape in dB, a scalar.
+
+    The truth is scaled to fit the estimate best; what is left is the error.
+    """
+    scaled = truth * ((truth * estimate).sum() / truth.square().sum().clamp(min=1e-20))
+    ratio = scaled.square().sum() / (scaled - estimate).square().sum().clamp(min=1e-20)
+    if torch.equal(truth, estimate):  # silent ones too
+        ratio = torch.full_like(ratio, torch.inf)
+    return 10 * torch.log10(ratio.clamp(min=10 ** (-limit_db / 10))).clamp(max=limit_db / 10)

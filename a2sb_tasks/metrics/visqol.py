@@ -28,6 +28,10 @@ class Visqol(Metric):
         name: str = "visqol"
         mono: bool = True
 
+    def check(self) -> None:
+        """Load the package."""
+        _ = self._api
+
     @cached_property
     def _api(self) -> Any:
         try:
