@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+import math
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from a2sb_core.audio import files
-from a2sb_core.audio.arrays import check_finite
-from a2sb_core.audio.resample import resample
+from a2sb_core.audio.resample import resampled_length
+from a2sb_core.engine import survey
 from a2sb_core.engine.checkpoint import load_model, save_model
 from a2sb_core.engine.devices import choose_autocast, choose_device
 from a2sb_core.engine.model import Model
-from a2sb_core.engine.splice import blank, change_weight
+from a2sb_core.engine.streaming import Plan, Progress, Restoration
 from a2sb_core.errors import AudioError, TaskError
-from a2sb_core.interfaces import Corruption, FrozenConfig, Item, Noise
+from a2sb_core.interfaces import FrozenConfig
 
-Progress = Callable[[int, int], None]
 Wave = TypeVar("Wave", Tensor, np.ndarray)
-SILENT_RMS = 1e-6
+BLOCK_SAMPLES = 1 << 17  # read at once
 
 
 class Restorer:
@@ -77,8 +77,10 @@ class Restorer:
             TaskError: the task is unknown, or the damage does not lie within the audio.
         """
         audio = _as_tensor(wave)
-        corruption = self.model.corruption.for_task(task)
-        return self._damage(corruption, audio, sample_rate, _given(cutoff_hz, gaps_s))
+        return self._damage(
+            _chunks(audio), sample_rate, audio.shape[-1] / sample_rate, task,
+            _given(cutoff_hz, gaps_s),
+        )
 
     def restore(
         self, wave: Wave, sample_rate: int, *, task: str, cutoff_hz: float | None = None,
@@ -98,7 +100,7 @@ class Restorer:
             gaps_s: stretches (start, end) in seconds to fill.
             steps: network evaluations for each window; the model's default where not given.
             seed: the same seed gives the same result.
-            progress: called with (done, of) after each step; what it raises ends the work.
+            progress: called with (done, of), in frames; what it raises ends the work.
             output_rate: Hz of the result; by default the input's own, and for bandwidth extension
                 at least the model's.
 
@@ -109,24 +111,43 @@ class Restorer:
             AudioError: the audio is empty or holds NaN or infinity outside the gaps.
             TaskError: the task is unknown, or the damage does not lie within the audio.
         """
-        if steps is not None and steps < 1:
-            raise TaskError(f"steps must be at least 1, got {steps}")
-        audio = _as_tensor(wave)
-        corruption = self.model.corruption.for_task(task)
+        audio, given = _as_tensor(wave), _given(cutoff_hz, gaps_s)
+        rate = output_rate or self._output_rate(task, sample_rate)
+        blocks, samples = _chunks(audio), audio.shape[-1]
+        damage = self._damage(blocks, sample_rate, samples / sample_rate, task, given)
+        plan = self._plan(blocks, sample_rate, rate, task, damage, steps, seed, samples)
+        restored = audio.new_empty(len(audio), resampled_length(samples, sample_rate, rate))
+        done = 0
+        for block in self._run(blocks, sample_rate, rate, plan, progress):
+            restored[:, done : done + block.shape[-1]] = block
+            done += block.shape[-1]
+        return cast(Wave, _like(restored, wave))
+
+    def restore_blocks(
+        self, blocks: Iterable[Tensor | np.ndarray], sample_rate: int, *, task: str,
+        cutoff_hz: float | None = None, gaps_s: Sequence[tuple[float, float]] | None = None,
+        steps: int | None = None, seed: int = 0, progress: Progress | None = None,
+        output_rate: int | None = None, samples: int | None = None, lookahead_s: float = 30.0,
+    ) -> Iterator[Tensor]:
+        """Restore audio that comes in blocks (channels, n), in memory that does not grow.
+
+        Where ``blocks`` can be iterated over only once, its first ``lookahead_s`` seconds decide
+        what is missing and how loud it is, else all of it does. ``samples`` is the length, where
+        it is known; all else is as for :meth:`restore`.
+
+        Yields:
+            Restored blocks (channels, any number).
+        """
         given = _given(cutoff_hz, gaps_s)
         rate = output_rate or self._output_rate(task, sample_rate)
-        parameters = self._damage(corruption, audio, sample_rate, given)
-        if parameters is None:
-            restored = _resample(audio, sample_rate, rate).clone()
-        else:
-            stretches = corruption.stretches(parameters)
-            audio = _checked(blank(audio, stretches, sample_rate), sample_rate)
-            base = _resample(audio, sample_rate, rate)
-            change = self._change(audio, sample_rate, corruption, parameters, steps, seed, progress)
-            change = _resample(change, self.model.representation.sample_rate, rate, base.shape[-1])
-            weight = change_weight(stretches, rate, base.shape[-1])
-            restored = base + (change if weight is None else change * weight)
-        return cast(Wave, _like(restored, wave))
+        known = blocks if isinstance(blocks, Collection | _FileBlocks) else None
+        if known is None:
+            known, blocks = _look_ahead(iter(blocks), round(lookahead_s * sample_rate))
+        seen = _Tensors(known)
+        duration_s = math.inf if samples is None else samples / sample_rate
+        damage = self._damage(seen, sample_rate, duration_s, task, given)
+        plan = self._plan(seen, sample_rate, rate, task, damage, steps, seed, samples)
+        yield from self._run(_Tensors(blocks), sample_rate, rate, plan, progress)
 
     def restore_file(
         self, source: str | Path, target: str | Path, *, task: str, overwrite: bool = False,
@@ -146,12 +167,20 @@ class Restorer:
             What was restored, as :meth:`find_damage`; None if there was nothing to restore.
         """
         files.check_target(target, overwrite=overwrite, source=source)
-        wave, info = files.read(source)
-        asked = {key: options[key] for key in ("cutoff_hz", "gaps_s") if key in options}
-        damage = self.find_damage(wave, info.sample_rate, task=task, **asked)
-        restored = self.restore(wave, info.sample_rate, task=task, **options)
+        info = files.info(source)
+        blocks = _FileBlocks(source)
+        given = _given(options.get("cutoff_hz"), options.get("gaps_s"))
+        damage = self._damage(blocks, info.sample_rate, info.duration_s, task, given)
         rate = options.get("output_rate") or self._output_rate(task, info.sample_rate)
-        files.write(target, restored, rate, like=info, overwrite=overwrite, clip_mode=clip_mode)
+        plan = self._plan(
+            blocks, info.sample_rate, rate, task, damage, options.get("steps"),
+            options.get("seed", 0), info.frames,
+        )
+        with files.AudioWriter(
+            target, rate, info.channels, like=info, overwrite=overwrite, clip_mode=clip_mode
+        ) as writer:
+            for block in self._run(blocks, info.sample_rate, rate, plan, options.get("progress")):
+                writer.write(block)
         return damage
 
     def _output_rate(self, task: str, sample_rate: int) -> int:
@@ -160,49 +189,88 @@ class Restorer:
         return max(sample_rate, own) if task == "bandwidth" else sample_rate
 
     def _damage(
-        self, corruption: Corruption, audio: Tensor, sample_rate: int, given: dict[str, Any]
+        self, blocks: Iterable[Tensor], sample_rate: int, duration_s: float, task: str,
+        given: dict[str, Any],
     ) -> Any | None:
         """Parameters of the damage: as given, or found in the audio."""
+        corruption = self.model.corruption.for_task(task)
         own = self.model.representation.sample_rate
-        if given:
-            try:
-                parameters = corruption.Parameters.model_validate(given)
-            except ValidationError as error:
-                raise TaskError(_explain(error, corruption)) from error
-            # The model's rate, not the input's: a file of 8 kHz can be extended from 4 kHz up.
-            corruption.check(parameters, audio.shape[-1] / sample_rate, own)
-            return parameters
-        work = _resample(_checked(audio, sample_rate).float(), sample_rate, own)
-        return corruption.detect(work, own)
+        return survey.find_damage(corruption, blocks, sample_rate, own, duration_s, given)
 
-    @torch.no_grad()
-    def _change(
-        self, audio: Tensor, sample_rate: int, corruption: Corruption, parameters: Any,
-        steps: int | None, seed: int, progress: Progress | None,
-    ) -> Tensor:
-        """Return restored minus damaged audio, (C, T) at the model's rate."""
-        model, representation = self.model, self.model.representation
-        work = _resample(audio.float(), sample_rate, representation.sample_rate).to(self.device)
-        parameters = corruption.settle(parameters, work.cpu(), representation.sample_rate)
-        gain = _loudness_gain(work, corruption.stretches(parameters), model.config.loudness_dbfs,
-                              representation.sample_rate)
-        work = work * gain
-        length = work.shape[-1]
-        item = Item(work, representation.encode(work), representation)
-        noise = Noise(seed, representation.channels, representation.rows, self.device)
-        degraded = corruption.observe(item, parameters, noise)
+    def _plan(
+        self, blocks: Iterable[Tensor], sample_rate: int, output_rate: int, task: str,
+        damage: Any | None, steps: int | None, seed: int, samples: int | None,
+    ) -> Plan | None:
+        """Say what is to be done; None: nothing."""
+        if steps is not None and steps < 1:
+            raise TaskError(f"steps must be at least 1, got {steps}")
+        if damage is None:
+            return None
+        model = self.model
+        corruption = model.corruption.for_task(task)
+        gain = survey.loudness_gain(
+            blocks, corruption.stretches(damage), sample_rate, model.config.loudness_dbfs
+        )
+        own = model.representation.sample_rate
+        settled = survey.settle(corruption, damage, blocks, sample_rate, own)
         steps = steps or model.config.steps.get(corruption.task)
         sampler = model.sampler.with_steps(steps) if steps else model.sampler
-        with choose_autocast(self.device, self.precision):
-            x0 = sampler.sample(
-                model.denoiser(), model.bridge, degraded.x1, degraded.missing, noise, progress
-            )
-        x0 = representation.project(x0.float())
-        if degraded.missing is not None:
-            x0 = torch.where(degraded.missing, x0, item.z)
-        x0 = representation.refine(x0, degraded.missing, length)
-        change = representation.decode(x0, length) - representation.decode(item.z, length)
-        return (change / gain).cpu()
+        return Plan(
+            corruption, settled, sample_rate, output_rate, gain, sampler, seed, samples
+        )
+
+    def _run(
+        self, blocks: Iterable[Tensor], sample_rate: int, output_rate: int, plan: Plan | None,
+        progress: Progress | None,
+    ) -> Iterator[Tensor]:
+        """Yield restored blocks."""
+        if plan is None:
+            whole = survey.kept(blocks, None, sample_rate)
+            yield from survey.at_rate(whole, sample_rate, output_rate)
+            return
+        restoration = Restoration(self.model, plan, self.precision, progress)
+        for block in blocks:
+            yield restoration.push(block)
+        yield restoration.finish()
+
+
+class _Tensors:
+    """Blocks as float tensors (C, n)."""
+
+    def __init__(self, blocks: Iterable[Tensor | np.ndarray]) -> None:
+        self.blocks = blocks
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for block in self.blocks:
+            yield _as_tensor(block)
+
+
+def _look_ahead(
+    blocks: Iterator[Tensor | np.ndarray], samples: int
+) -> tuple[list[Tensor | np.ndarray], Iterator[Tensor | np.ndarray]]:
+    """Return the first blocks, and all of them."""
+    head, count = [], 0
+    for block in blocks:
+        head.append(block)
+        count += block.shape[-1]
+        if count >= samples:
+            break
+    return head, itertools.chain(head, blocks)
+
+
+class _FileBlocks:
+    """The blocks (C, n) of a file, from its start each time they are asked for."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = path
+
+    def __iter__(self) -> Iterator[Tensor]:
+        for block in files.read_blocks(self.path, BLOCK_SAMPLES):
+            yield torch.from_numpy(block)
+
+
+def _chunks(audio: Tensor) -> tuple[Tensor, ...]:
+    return torch.split(audio, BLOCK_SAMPLES, dim=-1)
 
 
 def _given(
@@ -210,13 +278,6 @@ def _given(
 ) -> dict[str, Any]:
     pairs = {"cutoff_hz": cutoff_hz, "gaps_s": gaps_s}
     return {name: value for name, value in pairs.items() if value is not None}
-
-
-def _explain(error: ValidationError, corruption: Corruption) -> str:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    known = ", ".join(corruption.Parameters.model_fields)
-    return f"the task `{corruption.task}`: {place}: {first['msg']} (it takes: {known})"
 
 
 def _as_tensor(wave: Tensor | np.ndarray) -> Tensor:
@@ -232,29 +293,8 @@ def _as_tensor(wave: Tensor | np.ndarray) -> Tensor:
     return audio if audio.dtype == torch.float64 else audio.float()
 
 
-def _checked(audio: Tensor, sample_rate: int) -> Tensor:
-    check_finite(audio, "the audio", sample_rate=sample_rate)
-    return audio
-
-
 def _like(restored: Tensor, wave: Tensor | np.ndarray) -> Tensor | np.ndarray:
     restored = restored[0] if wave.ndim == 1 else restored
     if isinstance(wave, np.ndarray):
         return restored.numpy().astype(wave.dtype)
     return restored.to(wave)
-
-
-def _resample(wave: Tensor, from_rate: int, to_rate: int, length: int | None = None) -> Tensor:
-    return torch.as_tensor(resample(wave, from_rate, to_rate, length))
-
-
-def _loudness_gain(
-    wave: Tensor, stretches: Any, loudness_dbfs: float | None, sample_rate: int
-) -> float:
-    """Factor that brings what is not damaged to the wanted root-mean-square level."""
-    if loudness_dbfs is None:
-        return 1.0
-    weight = change_weight(stretches, sample_rate, wave.shape[-1])
-    kept = wave if weight is None else wave[:, (weight == 0).to(wave.device)]
-    rms = float(kept.square().mean().sqrt()) if kept.numel() else 0.0
-    return 10 ** (loudness_dbfs / 20) / rms if rms > SILENT_RMS else 1.0

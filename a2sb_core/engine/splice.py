@@ -12,39 +12,52 @@ from a2sb_core.interfaces.corruption import Stretches
 FADE_S = 0.008  # crossfade beside a gap: long enough for no click, short enough to keep the input
 
 
-def blank(wave: Tensor, stretches: Stretches | None, sample_rate: int) -> Tensor:
-    """Return a copy of (C, T) with the damaged stretches set to zero."""
+def blank(wave: Tensor, stretches: Stretches | None, sample_rate: int, first: int = 0) -> Tensor:
+    """Return a copy of (C, n) with the damaged stretches set to zero; it starts at ``first``."""
     wave = wave.clone()
-    for start, stop in _samples(stretches or (), sample_rate, wave.shape[-1]):
-        wave[:, start:stop] = 0
+    for start, stop in _samples(stretches or (), sample_rate):
+        if start < first + wave.shape[-1] and stop > first:
+            wave[:, max(0, start - first) : stop - first] = 0
     return wave
 
 
-def change_weight(stretches: Stretches | None, sample_rate: int, length: int) -> Tensor | None:
+def change_weight(
+    stretches: Stretches | None, sample_rate: int, length: int, first: int = 0
+) -> Tensor | None:
     """How much of a change each sample takes: 1 in a damaged stretch, fading to 0 beside it.
 
     Returns:
-        (length,) weights in [0, 1], exactly 0 away from the stretches; None where all may change.
+        weights in [0, 1] of samples ``first`` to ``first + length``, exactly 0 away from the
+        stretches; None where all may change.
     """
     if stretches is None:
         return None
     weight = torch.zeros(length)
     fade = max(1, round(FADE_S * sample_rate))
-    ramp = 0.5 + 0.5 * torch.cos(math.pi * torch.arange(1, fade + 1) / (fade + 1))
-    for start, stop in _samples(stretches, sample_rate, length):
-        weight[start:stop] = 1
-        after = weight[stop : stop + fade]
-        after.copy_(torch.maximum(after, ramp[: len(after)]))
-        before = weight[max(0, start - fade) : start]
-        before.copy_(torch.maximum(before, ramp[: len(before)].flip(0)))
+    for start, stop in _samples(stretches, sample_rate):
+        low, high = max(start - fade, first), min(stop + fade, first + length)
+        if low >= high:
+            continue
+        place = torch.arange(low, high)
+        away = torch.maximum(start - place, place - (stop - 1)).clamp(min=0)
+        ramp = 0.5 + 0.5 * torch.cos(math.pi * away / (fade + 1))
+        part = weight[low - first : high - first]
+        part.copy_(torch.maximum(part, ramp))
     return weight
 
 
-def _samples(
-    stretches: Stretches, sample_rate: int, length: int
-) -> list[tuple[int, int]]:
+def spliced(
+    base: Tensor, change: Tensor, stretches: Stretches | None, sample_rate: int, first: int
+) -> Tensor:
+    """Add a change (C, n) to samples ``first`` and following of the input, where it may."""
+    weight = change_weight(stretches, sample_rate, base.shape[-1], first)
+    if weight is None:
+        return base + change
+    return torch.where(weight > 0, base + change * weight, base)
+
+
+def _samples(stretches: Stretches, sample_rate: int) -> list[tuple[int, int]]:
     """Sample ranges that cover the stretches."""
     return [
-        (math.floor(start * sample_rate), min(length, math.ceil(end * sample_rate)))
-        for start, end in stretches
+        (math.floor(start * sample_rate), math.ceil(end * sample_rate)) for start, end in stretches
     ]

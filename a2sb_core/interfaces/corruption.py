@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import torch
@@ -65,8 +66,10 @@ class Corruption(Component, ABC):
     def observe(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
         """Describe an item that is really damaged so; looks at observed content only."""
 
-    def detect(self, wave: Tensor, sample_rate: int) -> Any | None:
-        """Find the damage in audio (C, T): ``Parameters``, or None where there is none.
+    def detect(self, blocks: Iterable[Tensor], sample_rate: int) -> Any | None:
+        """Find the damage in audio: ``Parameters``, or None where there is none.
+
+        ``blocks`` (C, n) follow one another; a recording may be longer than memory.
 
         Raises:
             TaskError: this corruption can not be found from the audio alone.
@@ -76,8 +79,8 @@ class Corruption(Component, ABC):
             f"give it: {', '.join(self.Parameters.model_fields)}"
         )
 
-    def settle(self, parameters: Any, wave: Tensor, sample_rate: int) -> Any:
-        """Sharpen parameters by a look at the damaged audio (C, T); default: as they are."""
+    def settle(self, parameters: Any, blocks: Iterable[Tensor], sample_rate: int) -> Any:
+        """Sharpen parameters by a look at the damaged audio, in blocks; default: as they are."""
         return parameters
 
     def check(self, parameters: Any, duration_s: float, sample_rate: int) -> None:
@@ -126,7 +129,7 @@ class MaskCorruption(Corruption):
     def degrade(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
         """Replace what is missing by noise, (8)."""
         missing = self.missing(item.grid, parameters).to(item.z.device)[None, None]
-        fill = getattr(self.config, "fill_std", 0.5) * noise.at(0, 0, item.z.shape[-1])
+        fill = getattr(self.config, "fill_std", 0.5) * item.draw(noise)
         return Degraded(torch.where(missing, fill.to(item.z.dtype), item.z), missing)
 
     def observe(self, item: Item, parameters: Any, noise: Noise) -> Degraded:

@@ -21,7 +21,9 @@ class Representation(Component, nn.Module, ABC):
         sample_rate: Hz of the audio it works on.
         rows: rows F of the encoded array.
         stride: samples between frames.
-        context: samples of audio on each side that a frame depends on.
+        context: samples of audio on each side that a frame depends on, and the samples on each
+            side of its middle that depend on a frame.
+        refine_context: frames on each side that :meth:`refine` looks at.
 
     Example:
         >>> import torch
@@ -55,6 +57,7 @@ class Representation(Component, nn.Module, ABC):
     rows: int
     stride: int
     context: int
+    refine_context: int = 0
 
     @abstractmethod
     def encode(self, wave: Tensor) -> Tensor:

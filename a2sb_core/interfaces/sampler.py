@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from pydantic import Field
@@ -17,6 +17,36 @@ from a2sb_core.interfaces.prediction import Denoiser
 from a2sb_core.interfaces.types import Noise
 
 OnStep = Callable[[int, int], None]
+OnFrames = Callable[[float], None]
+Ranges = tuple[tuple[int, int], ...]
+"""Stretches (first, end) of frames, ascending and apart."""
+
+ENDLESS = 1 << 62
+"""The end of a range that lasts as long as the recording."""
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Frames ``start`` and following of a stream: ``x`` (B, ch, F, n), and which are missing."""
+
+    start: int
+    x: Tensor
+    missing: Tensor | None
+
+
+class SamplerStream(ABC):
+    """Samples x0 of a recording that comes in pieces; made by :meth:`Sampler.stream`."""
+
+    @abstractmethod
+    def push(self, piece: Frames) -> list[Frames]:
+        """Take the next frames of x1, in order; return restored frames that are ready, in order.
+
+        Frames outside of :meth:`Sampler.needed` may be left out.
+        """
+
+    @abstractmethod
+    def finish(self, frames: int) -> list[Frames]:
+        """Return what is left; the recording had that many frames in all."""
 
 
 class Sampler(Component, ABC):
@@ -50,24 +80,80 @@ class Sampler(Component, ABC):
         the sampling.
         """
 
+    def stream(
+        self, denoiser: Denoiser, bridge: Bridge, noise: Noise, on_frames: OnFrames | None = None
+    ) -> SamplerStream:
+        """Return this sampler for pieces, with the result of :meth:`sample` on the whole.
+
+        ``on_frames(n)`` is called as n more frames are done, one of S steps counting as 1/S.
+        Default: the pieces are collected, and sampled when the last is there.
+        """
+        return _Collected(self, denoiser, bridge, noise, on_frames)
+
+    def needed(self, missing: Ranges) -> Ranges:
+        """Return the ranges of frames that a stream must be given to restore ``missing`` ones."""
+        return ((0, ENDLESS),)
+
     def with_steps(self, steps: int) -> Sampler:
         """Return this sampler with another number of network evaluations per window."""
         return self.config.model_copy(update={"steps": steps}).build()  # type: ignore[no-any-return]
 
 
+class _Collected(SamplerStream):
+    """The stream of a sampler that must see the whole recording."""
+
+    def __init__(
+        self, sampler: Sampler, denoiser: Denoiser, bridge: Bridge, noise: Noise,
+        on_frames: OnFrames | None,
+    ) -> None:
+        self.sampler, self.parts = sampler, (denoiser, bridge)
+        self.noise, self.on_frames = noise, on_frames
+        self.pieces: list[Frames] = []
+
+    def push(self, piece: Frames) -> list[Frames]:
+        self.pieces.append(piece)
+        return []
+
+    def finish(self, frames: int) -> list[Frames]:
+        x1 = torch.cat([piece.x for piece in self.pieces], dim=-1)
+        regions = [piece.missing for piece in self.pieces if piece.missing is not None]
+        missing = torch.cat(regions, dim=-1) if regions else None
+
+        def on_step(done: int, of: int) -> None:
+            if self.on_frames is not None:
+                self.on_frames(frames / of)
+
+        denoiser, bridge = self.parts
+        x0 = self.sampler.sample(denoiser, bridge, x1, missing, self.noise, on_step)
+        return [Frames(0, x0, missing)]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The denoiser's answer x0 at time ``t``."""
+
+    t: Tensor
+    x0: Tensor
+
+
 @dataclass(frozen=True)
 class Step:
-    """One step of a sampler: from time ``t`` to ``s``, both scalars; ``index`` counts from 1."""
+    """One step of a sampler: from time ``t`` to ``s``, both scalars; ``index`` counts from 1.
+
+    ``before`` is the estimate of the step before, for samplers that look back.
+    """
 
     index: int
     t: Tensor
     s: Tensor
+    before: Estimate | None = None
 
 
 class StepSampler(Sampler):
     """A sampler of equal steps: one network evaluation, then one elementwise :meth:`step`.
 
     Nothing here mixes frames: that is what lets windows of a long file be sampled in any order.
+    A sampler that uses :attr:`Step.before` sets ``looks_back``.
 
     Example:
         >>> from a2sb_core.interfaces import StepSampler
@@ -87,6 +173,8 @@ class StepSampler(Sampler):
         steps: int = Field(50, ge=1)
         t_end: float = Field(0.0, ge=0, lt=1)
 
+    looks_back = False
+
     @abstractmethod
     def step(
         self, bridge: Bridge, x0: Tensor, xt: Tensor, x1: Tensor, step: Step, noise: Tensor
@@ -100,21 +188,32 @@ class StepSampler(Sampler):
             return torch.linspace(1, 0, steps + 1, dtype=torch.float64)
         return torch.cat([torch.linspace(1, end, steps, dtype=torch.float64), torch.zeros(1)])
 
+    def steps(self) -> list[Step]:
+        """Return the steps between :meth:`times`."""
+        times = self.times()
+        return [Step(i, times[i - 1], times[i]) for i in range(1, len(times))]
+
+    def advance(
+        self, bridge: Bridge, x0: Tensor, xt: Tensor, x1: Tensor, missing: Tensor | None,
+        step: Step, noise: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Return x_s, and the estimate of x0 with what is not missing taken from x1."""
+        if missing is not None:
+            x0 = torch.where(missing, x0, x1)
+        return (x0 if step.s == 0 else self.step(bridge, x0, xt, x1, step, noise)), x0
+
     def sample(
         self, denoiser: Denoiser, bridge: Bridge, x1: Tensor, missing: Tensor | None,
         noise: Noise, on_step: OnStep | None = None,
     ) -> Tensor:
         """Walk all steps over the whole of x1."""
-        times, x, frames = self.times(), x1, x1.shape[-1]
-        for i in range(1, len(times)):
-            t, s = times[i - 1], times[i]
-            x0 = denoiser(x, t.to(x).expand(len(x)), x1, missing)
-            if missing is not None:
-                x0 = torch.where(missing, x0, x1)
-            if s == 0:
-                x = x0
-            else:
-                x = self.step(bridge, x0, x, x1, Step(i, t, s), noise.at(i, 0, frames).to(x))
+        x, before, steps = x1, None, self.steps()
+        for step in steps:
+            x0 = denoiser(x, step.t.to(x).expand(len(x)), x1, missing)
+            step = replace(step, before=before)
+            drawn = noise.at(step.index, 0, x.shape[-1]).to(x)
+            x, x0 = self.advance(bridge, x0, x, x1, missing, step, drawn)
+            before = Estimate(step.t, x0) if self.looks_back else None
             if on_step is not None:
-                on_step(i, len(times) - 1)
+                on_step(step.index, len(steps))
         return x

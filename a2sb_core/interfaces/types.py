@@ -6,7 +6,7 @@ F rows (frequencies), W frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -48,16 +48,25 @@ class Item:
         wave: (B, T), one channel of audio an item.
         z: ``representation.encode(wave)``, (B, ch, F, W).
         representation: the representation that made ``z``.
+        start: number of the first frame, where the item is a piece of a longer recording.
     """
 
     wave: Tensor
     z: Tensor
     representation: Representation
+    start: int = 0
 
     @property
     def grid(self) -> Grid:
-        """Frequencies and times of ``z``."""
-        return self.representation.grid(self.wave.shape[-1])
+        """Frequencies and times of ``z``; times count from the start of the recording."""
+        first = self.representation.grid(1)
+        spacing_s = self.representation.stride / self.representation.sample_rate
+        number = torch.arange(self.start, self.start + self.z.shape[-1], dtype=torch.float64)
+        return replace(first, times_s=first.times_s[0] + number * spacing_s)
+
+    def draw(self, noise: Noise, step: int = 0) -> Tensor:
+        """Return the noise of a step at the place of this item, (ch, F, W)."""
+        return noise.at(step, self.start, self.start + self.z.shape[-1])
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -44,25 +45,21 @@ class Bandwidth(MaskCorruption):
         cutoff_hz: float = parameters.cutoff_hz
         return (grid.freqs_hz >= cutoff_hz)[:, None].expand(grid.shape)
 
-    def settle(self, parameters: Any, wave: Tensor, sample_rate: int) -> Any:
+    def settle(self, parameters: Any, blocks: Iterable[Tensor], sample_rate: int) -> Any:
         """Lower the cutoff to where the filter that made it begins to bite.
 
         An anti-alias filter fades the last tenth of its band. That part must count as missing: a
         network that is told it is known takes the fade for the music's own.
         """
-        n_fft = self.N_FFT
-        if wave.shape[-1] < n_fft:
+        first = int(self.LOWEST_SHARE * parameters.cutoff_hz * self.N_FFT / sample_rate)
+        last = int(parameters.cutoff_hz * self.N_FFT / sample_rate)
+        power = _mean_power(blocks, self.N_FFT)
+        if power is None or last - first < self.SMALLEST_ROWS:
             return parameters
-        window = torch.hann_window(n_fft)
-        spectrum = torch.stft(wave.float(), n_fft, n_fft // 2, window=window, return_complex=True)
-        level_db = 10 * spectrum.abs().square().mean(dim=(0, 2)).clamp(min=1e-20).log10()
-        first = int(self.LOWEST_SHARE * parameters.cutoff_hz * n_fft / sample_rate)
-        last = int(parameters.cutoff_hz * n_fft / sample_rate)
-        if last - first < self.SMALLEST_ROWS:
-            return parameters
+        level_db = 10 * power.clamp(min=1e-20).log10()
         floor_db = level_db[first:last].median() - self.FADE_DB
         present = (level_db[first : last + 1] >= floor_db).nonzero()
-        edge_hz = (first + int(present[-1]) + 0.5) * sample_rate / n_fft
+        edge_hz = (first + int(present[-1]) + 0.5) * sample_rate / self.N_FFT
         return self.Parameters(cutoff_hz=min(parameters.cutoff_hz, edge_hz))
 
     def check(self, parameters: Any, duration_s: float, sample_rate: int) -> None:
@@ -73,7 +70,23 @@ class Bandwidth(MaskCorruption):
                 f"({sample_rate / 2:g} Hz): there is nothing above it to extend"
             )
 
-    def detect(self, wave: Tensor, sample_rate: int) -> Any | None:
+    def detect(self, blocks: Iterable[Tensor], sample_rate: int) -> Any | None:
         """Find the knee where energy ends; None where the audio is full band."""
-        found = detect_cutoff(wave, sample_rate).cutoff_hz
+        found = detect_cutoff(blocks, sample_rate).cutoff_hz
         return None if found is None else self.Parameters(cutoff_hz=found)
+
+
+def _mean_power(blocks: Iterable[Tensor], n_fft: int) -> Tensor | None:
+    """Average power spectrum of audio in blocks (C, n), (n_fft/2 + 1,); None: too short."""
+    hop, window = n_fft // 2, torch.hann_window(n_fft)
+    total, count, rest = torch.zeros(n_fft // 2 + 1, dtype=torch.float64), 0, None
+    for block in blocks:
+        wave = block.float() if rest is None else torch.cat([rest, block.float()], dim=-1)
+        if wave.shape[-1] < n_fft:
+            rest = wave
+            continue
+        frames = wave.unfold(-1, n_fft, hop)
+        total += torch.fft.rfft(frames * window).abs().square().mean(dim=0).sum(dim=0)
+        count += frames.shape[1]
+        rest = wave[:, frames.shape[1] * hop :]
+    return total / count if count else None

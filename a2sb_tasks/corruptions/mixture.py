@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -64,7 +65,7 @@ class Mixture(Corruption):
         part: int = parameters.part
         return self.parts[part].observe(item, parameters.inner, noise)
 
-    def detect(self, wave: Tensor, sample_rate: int) -> Any | None:
+    def detect(self, blocks: Iterable[Tensor], sample_rate: int) -> Any | None:
         """Refuse: which part is meant must be said."""
         raise TaskError(f"say which task is meant: {', '.join(self.tasks())}")
 

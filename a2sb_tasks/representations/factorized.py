@@ -28,6 +28,12 @@ class Factorized(STFTRepresentation):
 
     channels = 3
 
+    @property
+    def refine_context(self) -> int:  # type: ignore[override]
+        """Each round carries news over the frames that overlap in audio, there and back."""
+        iterations, n_fft = self.config.phase_iterations, self.config.n_fft
+        return int(iterations * 2 * -(-n_fft // (2 * self.config.hop_length)))
+
     def encode(self, wave: Tensor) -> Tensor:
         """Factorize audio (B, T) into (B, 3, F, W); the phase of an empty bin is 0."""
         return self._factorize(self.spectrum(wave))

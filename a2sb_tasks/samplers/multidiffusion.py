@@ -15,10 +15,14 @@ from a2sb_core.interfaces import (
     ComponentConfig,
     Denoiser,
     Noise,
+    OnFrames,
     OnStep,
+    Ranges,
     Sampler,
+    SamplerStream,
     StepSampler,
 )
+from a2sb_tasks.samplers.wavefront import Wavefront
 
 
 class MultiDiffusion(Sampler):
@@ -32,7 +36,8 @@ class MultiDiffusion(Sampler):
         """``window`` frames W every ``hop`` frames H, at most ``batch`` windows at a time.
 
         ``weighting``: ``uniform`` as in the paper, or ``smooth``, a squared sine that trusts the
-        middle of a window more than its ends.
+        middle of a window more than its ends. ``state`` says where a stream keeps the frames that
+        are on their way through the steps.
         """
 
         name: str = "multidiffusion"
@@ -41,6 +46,7 @@ class MultiDiffusion(Sampler):
         hop: int = Field(128, ge=1)
         weighting: Literal["uniform", "smooth"] = "uniform"
         batch: int = Field(4, ge=1)
+        state: Literal["device", "host"] = "device"
 
         @model_validator(mode="after")
         def _check_hop(self) -> MultiDiffusion.Config:
@@ -73,6 +79,29 @@ class MultiDiffusion(Sampler):
             missing = self.pad(missing.expand(len(x1), 1, x1.shape[2], frames))
         windowed = self.windowed(denoiser)
         return self.inner.sample(windowed, bridge, padded, missing, noise, on_step)[..., :frames]
+
+    def stream(
+        self, denoiser: Denoiser, bridge: Bridge, noise: Noise, on_frames: OnFrames | None = None
+    ) -> SamplerStream:
+        """Sample a stream in constant memory, with the numbers of :meth:`sample`."""
+        assert isinstance(self.inner, StepSampler)
+        return Wavefront(
+            self.inner, denoiser, bridge, noise, self.weights(), self.config.hop,
+            self.config.batch, self.config.state == "host", on_frames,
+        )
+
+    def needed(self, missing: Ranges) -> Ranges:
+        """Return the windows that hold something missing, and the first one for the padding."""
+        window, hop = self.config.window, self.config.hop
+        ranges = [(0, window)]
+        for first, end in missing:
+            start = max(0, first // hop * hop - window + hop)
+            stop = (end - 1) // hop * hop + window
+            if start <= ranges[-1][1]:
+                ranges[-1] = (ranges[-1][0], max(stop, ranges[-1][1]))
+            else:
+                ranges.append((start, stop))
+        return tuple(ranges)
 
     def pad(self, x: Tensor) -> Tensor:
         """Pad frames cyclically to one window, or to windows at whole hops."""

@@ -79,7 +79,7 @@ def test_mixtures_nest():
 
 def test_a_mixture_can_not_say_what_is_damaged():
     with pytest.raises(TaskError, match="which task is meant: bandwidth, inpaint"):
-        mixture(1, 1).detect(torch.zeros(1, 100), 44100)
+        mixture(1, 1).detect([torch.zeros(1, 100)], 44100)
 
 
 def test_a_mixture_needs_parts_with_positive_weights():

@@ -126,7 +126,10 @@ def test_find_damage_says_what_restore_would_do(restorer):
 def test_progress_is_told_and_what_it_raises_ends_the_work(restorer, task, damage):
     seen, wave = [], noise(5000)
     restorer.restore(wave, RATE, task=task, progress=lambda *done: seen.append(done), **damage)
-    assert seen == [(1, 2), (2, 2)]
+    assert seen == sorted(seen)
+    assert len(seen) > 10
+    assert len({of for _, of in seen}) == 1
+    assert [done for done, of in seen if done == of] == [seen[-1][0]]
 
     def stop(done, of):
         seen.append((done, of))
@@ -135,19 +138,19 @@ def test_progress_is_told_and_what_it_raises_ends_the_work(restorer, task, damag
     seen.clear()
     with pytest.raises(InterruptedError):
         restorer.restore(wave, RATE, task=task, progress=stop, **damage)
-    assert seen == [(1, 2)]
+    assert len(seen) == 1
 
 
 @TASKS
 def test_steps_as_asked_as_the_model_says_or_as_the_sampler_does(restorer, task, damage):
     def count(restorer, **options):
-        seen = []
-        restorer.restore(
-            noise(3500), RATE, task=task, progress=lambda done, of: seen.append(of),
-            **damage, **options,
+        times = set()
+        hook = restorer.model.backbone.register_forward_pre_hook(
+            lambda module, inputs: times.update(inputs[1].tolist())
         )
-        assert len(seen) == seen[0]
-        return seen[0]
+        restorer.restore(noise(3500), RATE, task=task, **damage, **options)
+        hook.remove()
+        return len(times)
 
     other = changed(restorer.model, steps={"inpaint": 3})
     assert count(restorer) == 2
@@ -179,7 +182,7 @@ def test_loudness_is_measured_outside_the_gap(restorer):
     normal.model.representation.encode = lambda wave: seen.append(wave) or encode(wave)
     wave = noise(8000)
     normal.restore(wave, RATE, task="inpaint", gaps_s=[(0.05, 0.15)])
-    time = torch.arange(8000) / RATE
+    time = torch.arange(seen[0].shape[-1]) / RATE
     kept = seen[0][:, (time < 0.04) | (time > 0.16)]
     assert 20 * math.log10(kept.square().mean().sqrt()) == pytest.approx(-20, abs=0.3)
 

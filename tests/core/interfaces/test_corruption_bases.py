@@ -148,7 +148,7 @@ def test_what_an_author_need_not_write(corruption):
         corruption.for_task("other")
     field, = corruption.Parameters.model_fields
     with pytest.raises(TaskError, match=f"give it: {field}"):
-        corruption.detect(torch.zeros(1, 9), 44100)
+        corruption.detect([torch.zeros(1, 9)], 44100)
 
 
 def test_parameters_are_checked():

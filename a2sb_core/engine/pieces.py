@@ -1,0 +1,86 @@
+"""Pieces of a long recording: encoded and decoded as if in one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from a2sb_core.interfaces import Representation
+
+Read = Callable[[int, int], Tensor]
+"""Samples ``start`` to ``stop`` of a recording, (B, n); fewer where it ends before."""
+
+
+class Buffer:
+    """Samples (C, n) of a recording from ``start`` on: appended behind, dropped in front."""
+
+    def __init__(self) -> None:
+        self.start = self.end = 0
+        self._blocks: list[Tensor] = []
+
+    def append(self, block: Tensor) -> None:
+        """Add samples behind."""
+        if block.shape[-1]:
+            self._blocks.append(block)
+            self.end += block.shape[-1]
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Return samples ``start`` to ``stop``, or to the end if that comes first."""
+        if not self.start <= start < min(stop, self.end):
+            raise IndexError(f"{start} to {stop} is not in {self.start} to {self.end}")
+        parts, place = [], self.start
+        for block in self._blocks:
+            low, high = max(start - place, 0), min(stop - place, block.shape[-1])
+            if low < high:
+                parts.append(block[..., low:high])
+            place += block.shape[-1]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
+
+    def drop(self, before: int) -> None:
+        """Forget samples before ``before``."""
+        while self._blocks and self.start < before:
+            count = min(before - self.start, self._blocks[0].shape[-1])
+            self.start += count
+            rest = self._blocks.pop(0)[..., count:]
+            if rest.shape[-1]:
+                self._blocks.insert(0, rest)
+
+    def take(self, count: int) -> Tensor:
+        """Return and forget the first ``count`` samples."""
+        taken = self.read(self.start, self.start + count)
+        self.drop(self.start + count)
+        return taken
+
+
+def samples_for(representation: Representation, stop: int) -> int:
+    """How many samples must be there before frames up to ``stop`` can be encoded."""
+    return (stop - 1) * representation.stride + representation.context + 1
+
+
+def encode_piece(representation: Representation, read: Read, first: int, stop: int) -> Tensor:
+    """Encode frames ``first`` to ``stop`` of a recording, (B, ch, F, stop - first)."""
+    stride = representation.stride
+    before = min(first, -(-representation.context // stride))
+    wave = read((first - before) * stride, samples_for(representation, stop))
+    return representation.encode(wave)[..., before : before + stop - first]
+
+
+def decode_piece(
+    representation: Representation, z: Tensor, first: int, length: int | None, start: int, stop: int
+) -> Tensor:
+    """Decode samples ``start`` to ``stop`` from frames ``first`` and following, (B, stop - start).
+
+    Args:
+        representation: made ``z``.
+        z: (B, ch, F, W); samples within ``context`` of its ends come out wrong unless the
+            recording ends there.
+        first: number of its first frame.
+        length: samples of the whole recording where ``z`` holds its last frame, else None.
+        start: first sample.
+        stop: sample after the last.
+    """
+    offset = first * representation.stride
+    own = (z.shape[-1] - 1) * representation.stride if length is None else length - offset
+    return representation.decode(z, own)[..., start - offset : stop - offset]

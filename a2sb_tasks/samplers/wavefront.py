@@ -1,0 +1,231 @@
+"""MultiDiffusion over a stream: the numbers of the whole file in the memory of a few hops.
+
+Window k at a step needs only windows k-m+1 to k+m-1 of the step before, W = m H. So the file is
+read once, some hops at a time; each time, every step in turn runs the windows that have become
+complete for it and hands the hops that no later window will touch to the next step. Between two
+readings a step holds m-1 hops, all steps together (m-1) S, however long the file is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from a2sb_core.interfaces import (
+    Bridge,
+    Denoiser,
+    Estimate,
+    Frames,
+    Noise,
+    OnFrames,
+    SamplerStream,
+    Step,
+    StepSampler,
+)
+
+
+@dataclass
+class Hop:
+    """One hop of frames on its way through the steps; ``total`` and ``norm`` are the sums of (20).
+
+    ``is_wanted``: something is missing in it.
+    """
+
+    x1: Tensor
+    missing: Tensor | None
+    is_wanted: bool
+    x: Tensor
+    before: Estimate | None = None
+    total: Tensor | None = None
+    norm: Tensor | None = None
+
+    def add(self, output: Tensor, weight: Tensor) -> None:
+        """Add the weighted output of a window."""
+        output, weight = output.to(self.x), weight.to(self.x)
+        if self.total is None or self.norm is None:
+            self.total, self.norm = torch.zeros_like(output), torch.zeros_like(weight)
+        self.total += weight * output
+        self.norm += weight
+
+    def estimate(self) -> Tensor:
+        """Return the average of the windows; where none was run nothing is missing."""
+        if self.total is None or self.norm is None:
+            return self.x1
+        return self.total / self.norm.clamp(min=torch.finfo(self.norm.dtype).tiny)
+
+
+Evaluate = Callable[[list[Tensor], Tensor, list[Tensor], list[Tensor] | None], list[Tensor]]
+
+
+class Wavefront(SamplerStream):
+    """Runs a :class:`StepSampler` over windows of a stream.
+
+    Args:
+        inner: the sampler of the steps.
+        denoiser: of windows (B, ch, F, W).
+        bridge: the process.
+        noise: drawn by place.
+        weights: of the frames of a window, (W,).
+        hop: H frames, a divisor of W.
+        batch: windows to run at once, at most; that many hops are read at a time.
+        on_host: keep the hops in flight in the host's memory.
+        on_frames: as for :meth:`Sampler.stream`.
+    """
+
+    def __init__(
+        self, inner: StepSampler, denoiser: Denoiser, bridge: Bridge, noise: Noise,
+        weights: Tensor, hop: int, batch: int, on_host: bool = False,
+        on_frames: OnFrames | None = None,
+    ) -> None:
+        self.inner, self.denoiser, self.bridge, self.noise = inner, denoiser, bridge, noise
+        self.weights, self.window, self.hop, self.batch = weights, len(weights), hop, batch
+        self.on_host, self.on_frames = on_host, on_frames
+        self.steps = inner.steps()
+        self.flight: list[dict[int, Hop]] = [{} for _ in self.steps]
+        self.next_window = [0] * len(self.steps)
+        self.loose: list[Frames] = []  # frames that do not fill a hop yet
+        self.head: list[Frames] = []  # the first window, with which the end is padded
+        self.position = 0
+        self.device = noise.device
+
+    def push(self, piece: Frames) -> list[Frames]:
+        """Take frames of x1; a piece after a hole must start at a whole hop."""
+        if piece.start != self.position and (self.loose or piece.start % self.hop):
+            raise ValueError(
+                f"frames {self.position} to {piece.start} were left out, not whole hops of "
+                f"{self.hop}"
+            )
+        self.device = piece.x.device
+        self._remember_head(piece)
+        self._cut(piece)
+        at_once = max(1, self.batch // len(piece.x))
+        return self._run(self.position // self.hop // at_once * at_once)
+
+    def finish(self, frames: int) -> list[Frames]:
+        """Pad the end with the first frames, as Algorithm 1 does, and run what is left."""
+        if self.position == frames:
+            hops = -(-max(0, frames - self.window) // self.hop)
+            self._cut(self._padding(frames, self.window + hops * self.hop))
+        restored = self._run(-(-self.position // self.hop), is_last=True)
+        return [_shortened(piece, frames) for piece in restored if piece.start < frames]
+
+    def _remember_head(self, piece: Frames) -> None:
+        if piece.start < self.window:
+            self.head.append(_shortened(piece, self.window))
+
+    def _padding(self, frames: int, total: int) -> Frames:
+        if not self.head or self.head[0].start != 0:
+            raise ValueError("the first frames, with which the end is padded, were left out")
+        head = _joined(self.head)
+        place = torch.arange(frames, total, device=head.x.device) % frames
+        return Frames(
+            frames, head.x[..., place], None if head.missing is None else head.missing[..., place]
+        )
+
+    def _cut(self, piece: Frames) -> None:
+        """Cut frames into hops."""
+        if not piece.x.shape[-1]:
+            return
+        loose = _joined([*self.loose, piece])
+        self.position = piece.start + piece.x.shape[-1]
+        whole = loose.x.shape[-1] // self.hop * self.hop
+        for i in range(0, whole, self.hop):
+            x1, missing = loose.x[..., i : i + self.hop], None
+            is_wanted = True
+            if loose.missing is not None:
+                missing = loose.missing[..., i : i + self.hop]
+                is_wanted = bool(missing.any())
+                missing = self._stored(missing)
+            x1 = self._stored(x1)
+            index = (loose.start + i) // self.hop
+            self.flight[0][index] = Hop(x1, missing, is_wanted, x1)
+        rest = None if loose.missing is None else loose.missing[..., whole:]
+        left = Frames(loose.start + whole, loose.x[..., whole:], rest)
+        self.loose = [left] if left.x.shape[-1] else []
+
+    def _stored(self, x: Tensor) -> Tensor:
+        """Return a copy of its own, where hops in flight are kept."""
+        return x.to("cpu", copy=True) if self.on_host else x.clone()
+
+    def _run(self, arrived: int, is_last: bool = False) -> list[Frames]:
+        """Run every step on the hops before ``arrived``; return what leaves the last step."""
+        restored: list[Frames] = []
+        for i, step in enumerate(self.steps):
+            stop = arrived if is_last else arrived - self.window // self.hop + 1
+            if stop <= self.next_window[i]:
+                break
+            self._evaluate(i, stop)
+            for index in sorted(k for k in self.flight[i] if k < stop):
+                hop = self._stepped(self.flight[i].pop(index), index, step)
+                if i + 1 < len(self.steps):
+                    self.flight[i + 1][index] = hop
+                else:
+                    restored.append(Frames(index * self.hop, hop.x, hop.missing))
+                if self.on_frames is not None:
+                    self.on_frames(self.hop / len(self.steps))
+            self.next_window[i] = arrived = stop
+        return restored
+
+    def _evaluate(self, i: int, stop: int) -> None:
+        """Run the windows before ``stop`` that are whole and hold something missing."""
+        hops, count = self.flight[i], self.window // self.hop
+        whole = (
+            [hops[k + j] for j in range(count)] for k in sorted(hops)
+            if k < stop and all(k + j in hops for j in range(count))
+        )
+        windows = [members for members in whole if any(member.is_wanted for member in members)]
+        if not windows:
+            return
+        per_call = max(1, self.batch // len(windows[0][0].x))
+        for first in range(0, len(windows), per_call):
+            self._average(windows[first : first + per_call], self.steps[i])
+
+    def _average(self, windows: list[list[Hop]], step: Step) -> None:
+        """Evaluate windows together and add the outputs to their hops, (20)."""
+        items = len(windows[0][0].x)
+        xt, x1 = self._gathered(windows, "x"), self._gathered(windows, "x1")
+        has_regions = windows[0][0].missing is not None
+        missing = self._gathered(windows, "missing") if has_regions else None
+        t = step.t.to(xt).expand(len(xt))
+        outputs = self.denoiser(xt, t, x1, missing)
+        for members, output in zip(windows, torch.split(outputs, items), strict=True):
+            for j, member in enumerate(members):
+                part = slice(j * self.hop, (j + 1) * self.hop)
+                member.add(output[..., part], self.weights[part])
+
+    def _gathered(self, windows: list[list[Hop]], name: str) -> Tensor:
+        """Join a field of the hops of each window; the items of the first window come first."""
+        joined = [
+            torch.cat([getattr(member, name) for member in members], dim=-1) for members in windows
+        ]
+        return torch.cat(joined).to(self.device)
+
+    def _stepped(self, hop: Hop, index: int, step: Step) -> Hop:
+        """Move a hop of which all windows are done to the next time."""
+        start = index * self.hop
+        drawn = self.noise.at(step.index, start, start + self.hop).to(hop.x)
+        x, x0 = self.inner.advance(
+            self.bridge, hop.estimate(), hop.x, hop.x1, hop.missing,
+            replace(step, before=hop.before), drawn,
+        )
+        before = Estimate(step.t, x0) if self.inner.looks_back else None
+        return replace(hop, x=x, before=before, total=None, norm=None)
+
+
+def _joined(pieces: list[Frames]) -> Frames:
+    regions = [piece.missing for piece in pieces if piece.missing is not None]
+    return Frames(
+        pieces[0].start,
+        torch.cat([piece.x for piece in pieces], dim=-1),
+        torch.cat(regions, dim=-1) if regions else None,
+    )
+
+
+def _shortened(piece: Frames, end: int) -> Frames:
+    """Drop frames from ``end`` on."""
+    n = end - piece.start
+    missing = None if piece.missing is None else piece.missing[..., :n]
+    return Frames(piece.start, piece.x[..., :n], missing)

@@ -1,0 +1,204 @@
+"""A recording restored block by block gives what it gives in one piece."""
+
+import numpy as np
+import pytest
+import torch
+from engine_helpers import RATE, model_config, noise
+from hypothesis import given
+from hypothesis import strategies as st
+from test_restorer import changed, windows
+
+from a2sb_core.engine import survey
+from a2sb_core.engine.pieces import Buffer, decode_piece, encode_piece, samples_for
+from a2sb_core.engine.splice import blank, change_weight
+from a2sb_core.engine.streaming import DECODED_FRAMES, ENCODED_FRAMES, Restoration
+from a2sb_core.interfaces import Item, Noise
+
+STRIDE = 64
+LONG = STRIDE * (2 * DECODED_FRAMES + 37) + 11
+DAMAGE = {
+    "bandwidth": {"cutoff_hz": 5000.0},
+    "inpaint": {"gaps_s": [(0.05, 0.07), (0.75, 0.8), (1.3, 1.45)]},
+}
+
+
+def whole(restorer, wave, task, damage, seed=0):
+    """Restore in one piece, step by step: what the paper writes, in its order."""
+    model, corruption = restorer.model, restorer.model.corruption.for_task(task)
+    parameters = corruption.Parameters.model_validate(damage)
+    stretches = corruption.stretches(parameters)
+    audio = blank(wave, stretches, RATE)
+    gain = survey.loudness_gain([wave], stretches, RATE, model.config.loudness_dbfs)
+    parameters = corruption.settle(parameters, [audio], RATE)
+    representation = model.representation
+    noise = Noise(seed, representation.channels, representation.rows)
+    z = representation.encode(audio * gain)
+    degraded = corruption.observe(Item(audio * gain, z, representation), parameters, noise)
+    with torch.no_grad():
+        x0 = model.sampler.sample(
+            model.denoiser(), model.bridge, degraded.x1, degraded.missing, noise
+        )
+        x0 = torch.where(degraded.missing, representation.project(x0), z)
+        length = wave.shape[-1]
+        x0 = representation.refine(x0, degraded.missing, length)
+        change = (representation.decode(x0, length) - representation.decode(z, length)) / gain
+    weight = change_weight(stretches, RATE, length)
+    return audio + (change if weight is None else change * weight)
+
+
+def in_blocks(restorer, wave, task, damage, sizes):
+    pieces = [
+        block for block in restorer.restore_blocks(
+            wave.split(sizes, dim=-1), RATE, task=task, samples=wave.shape[-1], **damage
+        )
+    ]
+    return torch.cat(pieces, dim=-1)
+
+
+def assert_same(restored, expected):
+    scale = float(expected.abs().max())
+    torch.testing.assert_close(restored, expected, rtol=1e-5, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize("task", DAMAGE)
+@pytest.mark.parametrize(("iterations", "channels", "hop"), [(3, 2, 8), (0, 1, 4)])
+def test_a_long_recording_is_restored_as_in_one_piece(restorer, task, iterations, channels, hop):
+    representation = {
+        "name": "factorized", "n_fft": 256, "hop_length": 64, "phase_iterations": iterations,
+    }
+    other = changed(
+        restorer.model, representation=representation, sampler=windows(hop=hop),
+        loudness_dbfs=-20.0,
+    )
+    wave = noise(LONG, channels)
+    expected = whole(other, wave, task, DAMAGE[task])
+    assert_same(other.restore(wave, RATE, task=task, **DAMAGE[task]), expected)
+
+
+@pytest.mark.parametrize("task", DAMAGE)
+def test_the_size_of_the_blocks_changes_nothing(restorer, task):
+    wave = noise(LONG)
+    expected = restorer.restore(wave, RATE, task=task, **DAMAGE[task])
+    for size in (1000, 33_333):
+        assert torch.equal(in_blocks(restorer, wave, task, DAMAGE[task], size), expected)
+
+
+@given(length=st.integers(1, 6000), start=st.floats(0, 0.05), duration_s=st.floats(0.0005, 0.05))
+def test_any_length_is_restored_as_in_one_piece(restorer, length, start, duration_s):
+    end = min(start + duration_s, length / RATE)
+    wave = noise(length)
+    if end > start and end - start < length / RATE - 2 / RATE:
+        damage = {"gaps_s": [(start, end)]}
+        restored = restorer.restore(wave, RATE, task="inpaint", **damage)
+        assert_same(restored, whole(restorer, wave, "inpaint", damage))
+    restored = restorer.restore(wave, RATE, task="bandwidth", cutoff_hz=5000.0)
+    assert_same(restored, whole(restorer, wave, "bandwidth", {"cutoff_hz": 5000.0}))
+
+
+@pytest.mark.parametrize("length", [
+    STRIDE * DECODED_FRAMES - STRIDE, STRIDE * DECODED_FRAMES, STRIDE * DECODED_FRAMES + 1,
+    STRIDE * ENCODED_FRAMES, STRIDE * ENCODED_FRAMES - 1, STRIDE,
+])
+def test_lengths_at_the_edges_of_the_parts(restorer, length):
+    wave = noise(length, 2)
+    restored = restorer.restore(wave, RATE, task="bandwidth", cutoff_hz=5000.0)
+    assert_same(restored, whole(restorer, wave, "bandwidth", {"cutoff_hz": 5000.0}))
+
+
+def test_a_stream_of_unknown_length_is_restored_as_it_comes(restorer):
+    """What comes out first does not wait for what comes last."""
+    wave, given = noise(LONG, 2), 0
+
+    def endless():
+        nonlocal given
+        for block in wave.split(2000, dim=-1):
+            given += block.shape[-1]
+            yield block
+
+    out, ahead = [], []
+    for block in restorer.restore_blocks(
+        endless(), RATE, task="bandwidth", cutoff_hz=5000.0, lookahead_s=0.1
+    ):
+        out.append(block)
+        ahead.append(given - sum(b.shape[-1] for b in out))
+    assert_same(torch.cat(out, dim=-1), whole(restorer, wave, "bandwidth", DAMAGE["bandwidth"]))
+    assert max(ahead) < STRIDE * (DECODED_FRAMES + ENCODED_FRAMES + 64) + 4410
+
+
+def test_what_is_held_does_not_grow_with_the_length(restorer):
+    blocks, held = noise(LONG * 2).split(4000, dim=-1), []
+    damage = restorer.model.corruption.for_task("bandwidth").Parameters(cutoff_hz=5000.0)
+    plan = restorer._plan(blocks, RATE, RATE, "bandwidth", damage, None, 0, None)
+    restoration = Restoration(restorer.model, plan, "fp32")
+    for block in blocks:
+        restoration.push(block)
+        held.append(sum(b.end - b.start for b in (
+            restoration.work, restoration.base, restoration.change,
+        )))
+    assert max(held[len(held) // 2 :]) <= max(held[: len(held) // 2]) + 2 * 4000
+
+
+def test_stretches_without_a_gap_are_not_encoded(restorer):
+    wave, frames, restorer = noise(LONG), [], changed(restorer.model)
+    encode = restorer.model.representation.encode
+    restorer.model.representation.encode = lambda w: (
+        frames.append(w.shape[-1] // STRIDE) or encode(w)
+    )
+    restored = restorer.restore(wave, RATE, task="inpaint", gaps_s=[(0.75, 0.76)])
+    # The head, the windows over the gap, and the piece decoded around it, with their contexts.
+    assert sum(frames) < 250 < LONG // STRIDE / 4
+    assert not torch.equal(restored, wave)
+
+
+@given(
+    first=st.integers(0, 60), count=st.integers(1, 40), length=st.integers(1, 5000),
+    hop=st.sampled_from([64, 100, 128]),
+)
+def test_a_piece_is_encoded_and_decoded_as_in_the_whole(first, count, length, hop):
+    representation = model_config(
+        representation={"name": "factorized", "n_fft": 256, "hop_length": hop}
+    ).representation.build()
+    wave, reach = noise(length, 2), -(-256 // hop)
+    z = representation.encode(wave)
+    total = representation.frames(length)
+    first = min(first, total - 1)
+    stop = min(first + count, total)
+    buffer = Buffer()
+    for block in wave.split(777, dim=-1):
+        buffer.append(block)
+    piece = encode_piece(representation, buffer.read, first, stop)
+    assert piece.shape == z[..., first:stop].shape
+    torch.testing.assert_close(
+        representation.decode(piece, 1), representation.decode(z[..., first:stop], 1)
+    )
+    torch.testing.assert_close(piece[:, 0], z[:, 0, :, first:stop], rtol=1e-4, atol=1e-5)
+    low, high = max(0, first - reach), min(total, stop + reach)
+    end = length if stop == total else stop * hop
+    decoded = decode_piece(
+        representation, z[..., low:high], low, length if high == total else None, first * hop, end
+    )
+    expected = representation.decode(z, length)[:, first * hop : end]
+    torch.testing.assert_close(decoded, expected, rtol=1e-5, atol=1e-6)
+    assert samples_for(representation, stop) > (stop - 1) * hop
+
+
+def test_a_buffer_holds_what_was_not_dropped():
+    buffer, samples = Buffer(), torch.arange(20.0).expand(2, 20)
+    for block in samples.split(7, dim=-1):
+        buffer.append(block)
+    assert torch.equal(buffer.read(5, 16), samples[:, 5:16])
+    buffer.drop(9)
+    assert (buffer.start, buffer.end) == (9, 20)
+    assert torch.equal(buffer.take(4), samples[:, 9:13])
+    assert torch.equal(buffer.read(13, 99), samples[:, 13:])
+    with pytest.raises(IndexError, match="9 to 12 is not in 13 to 20"):
+        buffer.read(9, 12)
+
+
+def test_arrays_that_come_in_blocks_are_taken_too(restorer):
+    wave = noise(5000, 2).numpy()
+    blocks = restorer.restore_blocks(
+        np.split(wave, 5, axis=1), RATE, task="bandwidth", cutoff_hz=5000.0
+    )
+    expected = restorer.restore(wave, RATE, task="bandwidth", cutoff_hz=5000.0)
+    np.testing.assert_array_equal(torch.cat(list(blocks), dim=-1).numpy(), expected)
