@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from pydantic import Field
@@ -168,10 +170,15 @@ class StepSampler(Sampler):
     """
 
     class Config(ComponentConfig):
-        """``steps`` network evaluations at equally spaced times from 1 down to ``t_end``."""
+        """``steps`` network evaluations at times from 1 down to ``t_end``.
+
+        ``spacing`` of the times: ``uniform``; ``cosine``, denser near both ends; ``quadratic``,
+        denser near 0.
+        """
 
         steps: int = Field(50, ge=1)
         t_end: float = Field(0.0, ge=0, lt=1)
+        spacing: Literal["uniform", "cosine", "quadratic"] = "uniform"
 
     looks_back = False
 
@@ -184,9 +191,10 @@ class StepSampler(Sampler):
     def times(self) -> Tensor:
         """Return the times of the evaluations, descending from 1, closed by 0: (steps + 1,)."""
         steps, end = self.config.steps, self.config.t_end
-        if end == 0:
-            return torch.linspace(1, 0, steps + 1, dtype=torch.float64)
-        return torch.cat([torch.linspace(1, end, steps, dtype=torch.float64), torch.zeros(1)])
+        u = torch.linspace(1, 0, steps + 1 if end == 0 else steps, dtype=torch.float64)
+        spaced = {"uniform": u, "cosine": torch.sin(math.pi / 2 * u) ** 2, "quadratic": u**2}
+        times = end + (1 - end) * spaced[self.config.spacing]
+        return times if end == 0 else torch.cat([times, torch.zeros(1)])
 
     def steps(self) -> list[Step]:
         """Return the steps between :meth:`times`."""

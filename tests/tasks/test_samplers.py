@@ -1,5 +1,10 @@
+import math
+
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 from task_helpers import Counting, plane
 
 from a2sb_core.interfaces import Noise, per_item
@@ -229,3 +234,75 @@ def test_many_steps_stay_finite(config):
     config = config.model_copy(update={"steps": 1500})
     restored = run(config, Counting(torch.zeros(1) + 0.25), plane(1, 1, 2, 3), None)
     assert torch.equal(restored, torch.full((1, 1, 2, 3), 0.25))
+
+
+def gaussian(xt, t, x1, missing):
+    """E[x0 | x_t, x1] of x0 that is normal, of deviation 0.7, whatever x1."""
+    a, b, c = (per_item(value, xt) for value in BRIDGE.coefficients(t.double()))
+    return a * 0.49 * (xt - b * x1) / (a**2 * 0.49 + c**2).clamp(min=1e-30)
+
+
+@given(steps=st.integers(1, 6), denoiser=st.sampled_from([wrong, gaussian]), seed=st.integers(0, 9))
+def test_all_of_the_fresh_noise_is_the_ancestral_sampler(steps, denoiser, seed):
+    x1, missing = plane(*SHAPE), region()
+    ancestral = run(Ancestral.Config(steps=steps), denoiser, x1, missing, seed=seed)
+    implicit = run(Implicit.Config(steps=steps, eta=1), denoiser, x1, missing, seed=seed)
+    torch.testing.assert_close(implicit, ancestral, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("eta", [0.3, 0.8])
+def test_states_have_the_marginal_of_the_bridge_for_any_share_of_fresh_noise(eta):
+    x1, recorder = plane(1, 3, 64, 400), Recorder([0.3] * 4)
+    run(Implicit.Config(steps=4, eta=eta), recorder, x1, None)
+    for i in (1, 2, 3):
+        a, b, c = by_hand(1 - i / 4)
+        residue = recorder.seen[i] - a * 0.3 - b * x1
+        assert float(residue.mean()) == pytest.approx(0, abs=0.02 * c)
+        assert float(residue.std()) == pytest.approx(c, rel=0.02)
+
+
+def test_the_second_order_is_nearer_to_the_path():
+    """With so many steps the path is known; halving the steps quarters the error, not halves it."""
+    x1 = plane(1, 3, 4, 50).double()
+    path = run(Implicit.Config(steps=3000), gaussian, x1, None)
+
+    def error(steps, order):
+        config = Implicit.Config(steps=steps, order=order)
+        return float((run(config, gaussian, x1, None) - path).norm())
+
+    assert error(20, 2) < 0.3 * error(20, 1)
+    assert error(40, 2) < 0.4 * error(20, 2)
+    assert error(40, 1) > 0.4 * error(20, 1)
+
+
+def test_the_second_order_is_exact_where_the_estimate_is_a_line_over_lambda():
+    """d(x/c) = x1 d(b/c) + x0 d(a/c), integrated by hand with fine steps of lambda."""
+    def line(t):
+        a, _, c = by_hand(t)
+        return 0.2 * math.log(a / c) if c else 0.0
+
+    times = [1 - i / 5 for i in range(5)]
+    x1, recorder = plane(1, 1, 2, 3).double(), Recorder([line(t) for t in times])
+    run(Implicit.Config(steps=5, order=2), recorder, x1, None)
+    for i in (2, 3):  # the slope is known from the third evaluation on
+        (at, bt, ct), (a, b, c) = by_hand(times[i]), by_hand(times[i + 1])
+        fine = torch.linspace(math.log(at / ct), math.log(a / c), 200_001, dtype=torch.float64)
+        integral = torch.trapezoid(0.2 * fine * fine.exp(), fine)
+        expected = c * (recorder.seen[i] / ct + x1 * (b / c - bt / ct) + integral)
+        torch.testing.assert_close(recorder.seen[i + 1], expected, rtol=1e-6, atol=1e-6)
+
+
+def test_the_second_order_has_no_fresh_noise():
+    with pytest.raises(ValidationError, match="needs eta 0"):
+        Implicit.Config(order=2, eta=0.5)
+
+
+def test_times_of_other_spacings():
+    cosine = ODE.Config(steps=4, spacing="cosine").build().times()
+    quadratic = ODE.Config(steps=4, spacing="quadratic").build().times()
+    assert quadratic.tolist() == [1.0, 0.5625, 0.25, 0.0625, 0.0]
+    torch.testing.assert_close(cosine + cosine.flip(0), torch.ones(5, dtype=torch.float64))
+    ended = ODE.Config(steps=7, spacing="cosine", t_end=0.02).build().times()
+    for times in (cosine, quadratic, ended):
+        assert (times[0], times[-1]) == (1, 0)
+        assert (times.diff() < 0).all()

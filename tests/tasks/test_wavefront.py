@@ -11,7 +11,10 @@ from a2sb_core.interfaces import ENDLESS, Frames, Noise
 from a2sb_tasks.samplers.ancestral import ODE, Ancestral
 from a2sb_tasks.samplers.implicit import Implicit
 
-INNERS = (Ancestral.Config(steps=3), ODE.Config(steps=4), Implicit.Config(steps=2))
+INNERS = (
+    Ancestral.Config(steps=3), ODE.Config(steps=4), Implicit.Config(steps=2),
+    Implicit.Config(steps=3, order=2, spacing="cosine"), Implicit.Config(steps=3, eta=0.5),
+)
 
 
 def stream(sampler, denoiser, x1, missing, sizes, ranges=((0, ENDLESS),), seed=0):
