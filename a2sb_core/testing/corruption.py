@@ -1,0 +1,229 @@
+"""Laws of corruptions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from a2sb_core.errors import TaskError
+from a2sb_core.interfaces.corruption import Corruption
+from a2sb_core.interfaces.types import Degraded, Item, Noise
+from a2sb_core.testing.compare import require_close
+from a2sb_core.testing.laws import Case, law, require
+from a2sb_core.testing.parts import RATE, Call, Spectra, seeded, sound
+
+KIND = "corruption"
+SAMPLES = 128 * 96
+SECONDS = SAMPLES / RATE
+SIZES = (64, 128)  # of the representations: a corruption knows Hz and seconds only
+DRAWS = 100
+
+
+def build(case: Case) -> Corruption:
+    """Make the component."""
+    made: Corruption = case.config.build()
+    return made
+
+
+def _items() -> list[Item]:
+    wave = sound(SAMPLES)
+    representations = [Spectra.Config(size=size).build() for size in SIZES]
+    return [Item(wave, one.encode(wave), one) for one in representations]
+
+
+def _noise(item: Item) -> Noise:
+    return Noise(1, item.z.shape[1], item.z.shape[2])
+
+
+def _drawn(corruption: Corruption, count: int = 8) -> list[Any]:
+    generator = seeded(3)
+    return [corruption.draw(SECONDS, generator) for _ in range(count)]
+
+
+def calls(case: Case) -> list[Call]:
+    """Uses of a corruption."""
+    corruption = build(case)
+    item, parameters = _items()[0], _drawn(corruption, 1)[0]
+    representation: Any = item.representation
+
+    def use(method: str) -> Any:
+        def run(wave: Tensor) -> Degraded:
+            fresh = Item(wave, representation.encode(wave), representation)
+            done: Degraded = getattr(corruption, method)(fresh, parameters, _noise(item))
+            return done
+
+        return run
+
+    return [
+        Call("draw", lambda: corruption.draw(SECONDS, seeded(5)), is_batched=False),
+        Call("degrade", use("degrade"), (item.wave,)),
+        Call("observe", use("observe"), (item.wave,)),
+    ]
+
+
+@law(KIND)
+def items_are_not_changed(case: Case) -> None:
+    """Neither the audio of an item nor its representation is written to."""
+    corruption = build(case)
+    for item in _items():
+        wave, z = item.wave.clone(), item.z.clone()
+        for parameters in _drawn(corruption, 2):
+            corruption.degrade(item, parameters, _noise(item))
+            corruption.observe(item, parameters, _noise(item))
+        require(torch.equal(item.wave, wave), "the item's wave is changed: work on a copy")
+        require(torch.equal(item.z, z), "the item's z is changed: work on a copy")
+
+
+@law(KIND)
+def missing_is_boolean(case: Case) -> None:
+    """``missing`` is boolean and broadcasts to (B, 1, F, W), or None; x1 has the shape of z."""
+    corruption = build(case)
+    for item in _items():
+        for parameters in _drawn(corruption):
+            for degraded in _both(corruption, item, parameters):
+                require(
+                    degraded.x1.shape == item.z.shape,
+                    f"x1 is {tuple(degraded.x1.shape)}, z is {tuple(item.z.shape)}",
+                )
+                if degraded.missing is not None:
+                    _require_mask(degraded.missing, item.z)
+
+
+def _both(corruption: Corruption, item: Item, parameters: Any) -> tuple[Degraded, Degraded]:
+    noise = _noise(item)
+    return corruption.degrade(item, parameters, noise), corruption.observe(item, parameters, noise)
+
+
+def _require_mask(missing: Tensor, z: Tensor) -> None:
+    require(missing.dtype == torch.bool, f"missing is {missing.dtype}, not boolean")
+    wanted = (len(z), 1, *z.shape[2:])
+    try:
+        fits = torch.broadcast_shapes(missing.shape, wanted) == wanted
+    except RuntimeError:
+        fits = False
+    require(fits, f"missing is {tuple(missing.shape)} and does not broadcast to {wanted}")
+
+
+@law(KIND)
+def untouched_outside_missing(case: Case) -> None:
+    """What is not missing is the item's own, to the bit."""
+    corruption = build(case)
+    for item in _items():
+        for parameters in _drawn(corruption):
+            for name, one in zip(
+                ("degrade", "observe"), _both(corruption, item, parameters), strict=True
+            ):
+                if one.missing is None:
+                    continue
+                known = ~one.missing.expand(len(item.z), 1, *item.z.shape[2:]).expand_as(item.z)
+                require(
+                    torch.equal(one.x1[known], item.z[known]),
+                    f"{name} with {parameters!r} changes content that is not missing",
+                )
+
+
+@law(KIND)
+def observe_looks_at_the_known_only(case: Case) -> None:
+    """What stands where content is missing does not show in what is observed."""
+    corruption = build(case)
+    for item in _items():
+        for parameters in _drawn(corruption):
+            seen = corruption.observe(item, parameters, _noise(item))
+            if seen.missing is None:
+                continue
+            z = torch.where(seen.missing, 3 - 2 * item.z, item.z)
+            other = Item(item.representation.decode(z, SAMPLES), z, item.representation)
+            again = corruption.observe(other, parameters, _noise(item))
+            require(
+                torch.equal(again.x1, seen.x1) and torch.equal(again.missing, seen.missing),  # type: ignore[arg-type]
+                f"observe with {parameters!r} depends on content that is missing: "
+                "in a recording that is really damaged anything may stand there",
+            )
+
+
+@law(KIND)
+def observing_in_pieces(case: Case) -> None:
+    """A piece of a recording is observed as the piece of the whole."""
+    corruption = build(case)
+    for item in _items():
+        stride = item.representation.stride
+        first, stop = 11, 37
+        piece = Item(
+            item.wave[:, first * stride : stop * stride], item.z[..., first:stop],
+            item.representation, first,
+        )
+        for parameters in _drawn(corruption):
+            whole = corruption.observe(item, parameters, _noise(item))
+            part = corruption.observe(piece, parameters, _noise(item))
+            require_close(
+                part.x1, whole.x1[..., first:stop], 0.0,
+                f"frames {first} to {stop} observed alone (`Item.start` says which they are) and "
+                f"in the whole, with {parameters!r}",
+            )
+
+
+@law(KIND)
+def parameters_lie_in_their_ranges(case: Case) -> None:
+    """What is drawn is ``Parameters``, within declared ranges and within the audio."""
+    corruption = build(case)
+    for parameters in _drawn(corruption, DRAWS):
+        require(
+            isinstance(parameters, corruption.Parameters),
+            f"draw returns {type(parameters).__name__}, not {corruption.Parameters.__name__}",
+        )
+        for name, (low, high) in case.ranges.items():
+            value = getattr(parameters, name)
+            require(low <= value <= high, f"{name} = {value} is not in {low:g} to {high:g}")
+        try:
+            corruption.check(parameters, SECONDS, RATE)
+        except TaskError as error:
+            require(False, f"check refuses {parameters!r}, which draw made: {error}")
+        for start, end in corruption.stretches(parameters) or ():
+            require(
+                0 <= start < end <= SECONDS + 1 / RATE,
+                f"stretch {start}:{end} does not lie in an item of {SECONDS:.4f} s",
+            )
+
+
+@law(KIND)
+def draws_vary(case: Case) -> None:
+    """Several draws from one generator are not all the same."""
+    drawn = _drawn(build(case), DRAWS)
+    fixed = not type(drawn[0]).model_fields
+    require(
+        fixed or any(one != drawn[0] for one in drawn),
+        f"{DRAWS} draws from one generator are all {drawn[0]!r}",
+    )
+
+
+@law(KIND)
+def tasks_are_served(case: Case) -> None:
+    """Each task it names is served by a corruption, any other is refused with a TaskError."""
+    corruption = build(case)
+    require(corruption.tasks(), "it names no task")
+    for task in corruption.tasks():
+        served = corruption.for_task(task)
+        require(isinstance(served, Corruption), f"for_task({task!r}) is no corruption")
+        require(task in served.tasks(), f"for_task({task!r}) does not name that task")
+    try:
+        corruption.for_task("no such task")
+    except TaskError:
+        return
+    require(False, "for_task takes a task that is not served: raise a TaskError")
+
+
+@law(KIND)
+def looking_for_damage(case: Case) -> None:
+    """``detect`` answers with Parameters or None, or refuses with a TaskError."""
+    corruption = build(case)
+    blocks = list(sound(SAMPLES).split(1000, dim=-1))
+    try:
+        found = corruption.detect(blocks, RATE)
+    except TaskError:
+        return
+    require(
+        found is None or isinstance(found, corruption.Parameters),
+        f"detect returns {type(found).__name__}; Parameters or None is wanted",
+    )

@@ -1,0 +1,117 @@
+"""The contract of each built-in component: a new one is covered as soon as it is registered."""
+
+import pytest
+import torch
+
+from a2sb_core.interfaces import Outcome
+from a2sb_core.plugins import KINDS, default_registry
+from a2sb_core.testing import Case, contract
+
+STFT = {"n_fft": 64, "hop_length": 16}
+NETWORK = {
+    "name": "rope_unet", "widths": (8, 8, 16), "attention_levels": (1,), "heads": 2,
+    "res_blocks": 1, "groups": 4, "time_channels": 8, "band_channels": 4,
+}
+WINDOWS = {"window": 16, "hop": 8}
+
+
+def tone(hz, seconds=1.0, level=0.5, rate=44100):
+    return level * torch.sin(2 * torch.pi * hz * torch.arange(int(seconds * rate)) / rate)[None]
+
+
+def with_residual(truth, estimate, sample_rate):
+    """An outcome whose distance from the unit circle is that from the truth."""
+    residual = (estimate - truth).square().flatten()
+    hz = torch.full_like(residual, 1000.0)
+    return Outcome(truth, estimate, sample_rate, residual=residual, residual_hz=hz)
+
+
+A, RATE = tone(1000), 44100
+ORTHOGONAL = Outcome(A, A + tone(3000, level=0.05), RATE)  # ten times weaker, at right angles
+
+# Settings that make each component small and quick; what is not here is taken at its defaults.
+# Each entry: fields of Config, and what a Case says besides.
+SETTINGS = {
+    "representation": {
+        "factorized": [(STFT, {}), ({**STFT, "phase_iterations": 2}, {})],
+        "complex_stft": [(STFT, {})],
+    },
+    "corruption": {
+        "bandwidth": [({}, {"ranges": {"cutoff_hz": (2000, 16000)}})],
+        "inpainting": [({}, {}), ({"edges": "inside"}, {})],
+        "mixture": [
+            ({"parts": ({"corruption": "bandwidth"}, {"corruption": "inpainting"})},
+             {"ranges": {"part": (0, 1)}}),
+        ],
+    },
+    "bridge": {"i2sb": [({}, {}), ({"beta_max": 0.3}, {})]},
+    "prediction": {
+        "paper": [({}, {}), ({"tell": "missing"}, {}), ({"tell": "known"}, {})],
+        "preconditioned": [({}, {}), ({"shrink": True, "huber": (1, 0, 0.5)}, {})],
+    },
+    "backbone": {
+        "rope_unet": [
+            ({key: value for key, value in NETWORK.items() if key != "name"}, {}),
+            ({**NETWORK, "patch": (4, 1), "fine_blocks": 1, "attention_residual": True,
+              "zero_output": True, "dropout": 0.0}, {}),
+        ],
+        "experts": [({"expert": NETWORK, "cuts": "paper-4"}, {})],
+    },
+    "sampler": {
+        "implicit": [({"steps": 4}, {}), ({"steps": 4, "order": 2}, {}),
+                     ({"steps": 4, "eta": 0.5, "spacing": "cosine"}, {})],
+        "ancestral": [({"steps": 5}, {}), ({"steps": 4, "t_end": 0.1}, {})],
+        "ode": [({"steps": 5}, {})],
+        "multidiffusion": [
+            ({**WINDOWS, "inner": {"name": "implicit", "steps": 3}}, {}),
+            ({**WINDOWS, "hop": 4, "inner": {"name": "implicit", "steps": 3, "order": 2},
+              "weighting": "smooth", "state": "host"}, {}),
+            ({**WINDOWS, "inner": {"name": "ancestral", "steps": 3}}, {}),
+        ],
+    },
+    "metric": {
+        # Half the amplitude: log10 of a power ratio of 4 in each bin above the floor.
+        "lsd": [({"floor": 1e-30}, {"known_values": ((Outcome(A, A / 2, RATE), 0.60206),)})],
+        "sispec": [({}, {"known_values": ((Outcome(A, A / 2, RATE), 100.0),)})],
+        "si_sdr": [({}, {"known_values": ((ORTHOGONAL, 20.0), (Outcome(A, A / 3, RATE), 100.0))})],
+        "phase_residual": [({}, {
+            "outcome": with_residual,
+            "known_values": ((Outcome(A, A, RATE, residual=torch.tensor([1.0, 3.0])), 2.0),),
+        })],
+        "visqol": [({}, {"known_values": ((Outcome(A, A, RATE), 4.732),)})],
+    },
+    "restorer": {}, "converter": {},
+}
+
+
+SLOW = ("visqol",)  # seconds for each law
+
+
+def cases(kind, slow=False):
+    found = []
+    for entry in default_registry().entries(kind):
+        if entry.builtin and (entry.name in SLOW) == slow:
+            config = default_registry().resolve(kind, entry.name).Config
+            for fields, more in SETTINGS[kind].get(entry.name, [({}, {})]):
+                found.append(Case(config.model_validate({**fields, "name": entry.name}), **more))
+    return found
+
+
+test_representation = contract("representation", cases("representation"))
+test_corruption = contract("corruption", cases("corruption"))
+test_bridge = contract("bridge", cases("bridge"))
+test_prediction = contract("prediction", cases("prediction"))
+test_backbone = contract("backbone", cases("backbone"))
+test_sampler = contract("sampler", cases("sampler"))
+test_metric = contract("metric", cases("metric"))
+test_slow_metric = pytest.mark.slow(contract("metric", cases("metric", slow=True)))
+test_restorer = contract("restorer", cases("restorer"))
+test_converter = contract("converter", cases("converter"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_kind_and_each_builtin_stands_under_contract(kind):
+    tests = [globals()[name] for name in (f"test_{kind}", f"test_slow_{kind}") if name in globals()]
+    params = [param for test in tests for param in test.pytestmark[0].args[1]]
+    checked = {param.values[1].config.name for param in params}
+    assert checked == {entry.name for entry in default_registry().entries(kind) if entry.builtin}
