@@ -32,6 +32,11 @@ _PARTS = (
     ("restorer", "silence", "baselines.silence:Silence", "leaves the damaged audio as it is"),
     ("restorer", "band_replication", "baselines.band_replication:BandReplication",
      "copies the known band upward, without learning"),
+    ("restorer", "autoregressive", "baselines.autoregressive:Autoregressive",
+     "fills gaps with the least excitation (Janssen et al. 1986)"),
+    ("restorer", "sparse", "baselines.sparse:Sparse",
+     "fills gaps with few frequencies (in the manner of A-SPAIN)"),
+    ("restorer", "audiosr", "baselines.audiosr:AudioSR", "AudioSR, where it is installed"),
     ("preset", "paper", "presets:paper.yaml", "the paper's model, 565 M parameters"),
 )
 

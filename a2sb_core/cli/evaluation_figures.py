@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def _phases(report: Report, protocol: Protocol, path: Path) -> list[Path]:
         )
         labels = [
             f"{low / 1000:.1f}-{high / 1000:.1f}"
-            for low, high in zip(edges_hz, edges_hz[1:], strict=False)
+            for low, high in pairwise(edges_hz)
         ]
         axis.set_xticks(range(len(labels)), labels, rotation=45, ha="right")
         axis.set_xlim(-0.6, len(labels) - 0.4)

@@ -1,0 +1,89 @@
+"""AudioSR (Liu et al. 2023), where its package `audiosr` is installed: bandwidth extension."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import soundfile
+import torch
+import torchaudio.functional
+from pydantic import Field
+from torch import Tensor
+
+from a2sb_core.interfaces import A2SBError, AudioRestorer, ComponentConfig, TaskError
+
+
+class AudioSR(AudioRestorer):
+    """Runs AudioSR on each channel, in pieces of the length that it is made for.
+
+    Raises:
+        A2SBError: the package is not installed.
+    """
+
+    RATE = 48000
+
+    class Config(ComponentConfig):
+        """``model``, ``steps``, ``guidance`` and ``seed`` as AudioSR has them.
+
+        ``piece_s`` is the length of a piece in seconds; what it makes of the last one is cut.
+        """
+
+        name: str = "audiosr"
+        model: Literal["basic", "speech"] = "basic"
+        steps: int = Field(50, ge=1)
+        guidance: float = 3.5
+        seed: int = 0
+        piece_s: float = Field(5.12, gt=0)
+        device: str = "auto"
+
+    def check(self) -> None:
+        """Import the package."""
+        _ = self._package
+
+    @cached_property
+    def _package(self) -> Any:
+        try:
+            import audiosr
+        except ImportError as error:
+            raise A2SBError(
+                "the restorer `audiosr` needs the package audiosr, which pins old versions of "
+                "others: install it in an environment of its own, with a2sb, by "
+                "`pip install audiosr`"
+            ) from error
+        return audiosr
+
+    @cached_property
+    def _model(self) -> Any:
+        return self._package.build_model(model_name=self.config.model, device=self.config.device)
+
+    def restore_audio(
+        self, wave: Tensor, sample_rate: int, task: str, parameters: Mapping[str, Any]
+    ) -> Tensor:
+        """Extend the bandwidth of (C, T) audio; AudioSR finds the cutoff by itself."""
+        if task != "bandwidth":
+            raise TaskError("audiosr does the task `bandwidth`")
+        piece = max(1, round(self.config.piece_s * sample_rate))
+        channels = [
+            torch.cat([self._extend(part, sample_rate, piece) for part in channel.split(piece)])
+            for channel in wave
+        ]
+        return torch.stack(channels).to(wave)
+
+    def _extend(self, part: Tensor, sample_rate: int, piece: int) -> Tensor:
+        """Extend one piece (T,), given to AudioSR as a file; a short one is continued by zeros."""
+        given = torch.nn.functional.pad(part, (0, piece - len(part)))
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "piece.wav"
+            soundfile.write(path, given.double().numpy(), sample_rate, subtype="FLOAT")
+            made = self._package.super_resolution(
+                self._model, str(path), seed=self.config.seed,
+                guidance_scale=self.config.guidance, ddim_steps=self.config.steps,
+            )
+        made = torch.from_numpy(np.asarray(made, dtype=np.float32).reshape(-1))
+        back = torchaudio.functional.resample(made, self.RATE, sample_rate)
+        return torch.nn.functional.pad(back, (0, max(0, len(part) - len(back))))[: len(part)]

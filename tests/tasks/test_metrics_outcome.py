@@ -1,0 +1,144 @@
+"""Metrics that look at a part of a recording, at the waveform, or at a model's output."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from task_helpers import music, white
+
+from a2sb_core.interfaces import A2SBError, Outcome
+from a2sb_tasks.metrics.phase import PhaseResidual
+from a2sb_tasks.metrics.spectral import LSD, SiSpec
+from a2sb_tasks.metrics.visqol import Visqol
+from a2sb_tasks.metrics.waveform import SISDR
+
+RATE = 44100
+
+
+def judge(metric, truth, estimate, parameters, **fields):
+    outcome = Outcome(truth, estimate, RATE, "any", parameters)
+    return metric.Config(**fields).build().judge(outcome)
+
+
+def high(wave, cutoff_hz, gain):
+    """Scale everything from the cutoff up."""
+    spectrum = torch.fft.rfft(wave.double())
+    first = round(cutoff_hz * wave.shape[-1] / RATE)
+    spectrum[:, first:] *= gain
+    return torch.fft.irfft(spectrum, wave.shape[-1]).to(wave)
+
+
+def test_si_sdr_by_hand():
+    """s = (3, 4), e = (4, 3): a = 24/25, a s = (2.88, 3.84), error (1.12, -0.84)."""
+    truth, estimate = torch.tensor([[3.0, 4.0]]), torch.tensor([[4.0, 3.0]])
+    expected = 10 * math.log10((2.88**2 + 3.84**2) / (1.12**2 + 0.84**2))
+    assert SISDR.Config().build().measure(truth, estimate, RATE) == pytest.approx(expected)
+
+
+def test_si_sdr_of_noise_at_a_level():
+    truth = white(40_000)
+    noise = white(40_000, seed=1)
+    noise -= (noise * truth).sum() / truth.square().sum() * truth
+    noise *= truth.norm() / noise.norm()
+    value = SISDR.Config().build().measure(truth, -3 * (truth + 0.1 * noise), RATE)
+    assert value == pytest.approx(20, abs=1e-3)
+
+
+def test_si_sdr_sees_phase_and_sispec_hardly():
+    truth = music(30_000)
+    later = torch.roll(truth, 20, dims=-1)
+    assert SISDR.Config().build().measure(truth, later, RATE) < 0
+    assert SiSpec.Config().build().measure(truth, later, RATE) > 15
+
+
+def test_lsd_of_the_missing_rows_only():
+    """Half as loud above the cutoff: log10(4) there, and less over all rows."""
+    truth = white(60_000)
+    estimate = high(truth, 8000, 0.5)
+    missing = judge(LSD, truth, estimate, {"cutoff_hz": 8200.0}, region="missing")
+    assert missing == pytest.approx(2 * math.log10(2), rel=1e-3)
+    share = 1 - 8000 / 22050
+    everywhere = judge(LSD, truth, estimate, {"cutoff_hz": 8200.0})
+    assert everywhere == pytest.approx(2 * math.log10(2) * math.sqrt(share), rel=0.02)
+
+
+def test_lsd_of_the_missing_frames_only():
+    truth = white(80 * 512)
+    start, end = 20 * 512 / RATE, 50 * 512 / RATE
+    estimate = truth.clone()
+    estimate[:, 16 * 512 : 54 * 512] *= 10  # wide enough for all that the frames touch
+    value = judge(LSD, truth, estimate, {"gaps_s": [(start, end)]}, region="missing")
+    assert value == pytest.approx(2, abs=1e-3)
+    assert judge(LSD, truth, estimate, {"gaps_s": [(start, end)]}) < 1.2
+
+
+def test_sispec_of_the_missing_rows_is_not_hidden_by_the_lows():
+    truth = music(60_000)
+    estimate = high(truth, 4000, 0.0) + 1e-4 * white(60_000, seed=2)
+    parameters = {"cutoff_hz": 4000.0}
+    assert judge(SiSpec, truth, estimate, parameters) > 15
+    assert judge(SiSpec, truth, estimate, parameters, region="missing") < 0
+
+
+def test_si_sdr_of_the_missing_part():
+    truth = white(30_000)
+    damaged = high(truth, 6000, 0.0)
+    parameters = {"cutoff_hz": 6000.0}
+    assert judge(SISDR, truth, damaged, parameters, region="missing") < -60
+    gapped = truth.clone()
+    gapped[:, 4410:8820] += white(4410, seed=3)
+    gap = {"gaps_s": [(0.1, 0.2)]}
+    assert judge(SISDR, truth, gapped, gap, region="missing") == pytest.approx(0, abs=0.5)
+    assert judge(SISDR, truth, gapped, {"gaps_s": [(0.3, 0.4)]}, region="missing") > 99
+
+
+@pytest.mark.parametrize("metric", [LSD, SiSpec, SISDR])
+@pytest.mark.parametrize("parameters", [{}, {"level_db": 3.0}, {"gaps_s": [(5.0, 6.0)]}])
+def test_nothing_known_to_be_missing_gives_no_value(metric, parameters):
+    truth = music(9000)
+    assert judge(metric, truth, truth, parameters, region="missing") is None
+
+
+def test_a_cutoff_above_the_band_gives_no_value():
+    truth = music(9000)
+    for metric in (LSD, SiSpec):
+        assert judge(metric, truth, truth, {"cutoff_hz": 23_000.0}, region="missing") is None
+
+
+def test_phase_residual_is_the_mean_of_18():
+    """Pairs of norm 1.1 and 0.5: 2 * 0.1^2 and 2 * 0.5^2."""
+    from a2sb_tasks.representations.factorized import Factorized
+
+    z = torch.tensor([[1.0, 1.0], [1.1, 0.3], [0.0, 0.4]])[None, :, :, None]
+    residual = Factorized.Config().build().phase_residual(z)
+    outcome = Outcome(z, z, RATE, residual=residual.flatten(), residual_hz=torch.zeros(2))
+    assert PhaseResidual.Config().build().judge(outcome) == pytest.approx((0.02 + 0.5) / 2)
+
+
+def test_phase_residual_of_audio_alone():
+    wave = music(900)
+    assert PhaseResidual.Config().build().judge(Outcome(wave, wave, RATE)) is None
+    with pytest.raises(A2SBError, match="a model's output"):
+        PhaseResidual.Config().build().measure(wave, wave, RATE)
+
+
+def test_visqol_without_its_package(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "visqol", None)
+    with pytest.raises(A2SBError, match="pip install"):
+        Visqol.Config().build().check()
+
+
+@pytest.mark.slow
+def test_visqol_orders_damage():
+    pytest.importorskip("visqol")
+    truth = music(3 * RATE)
+    metric = Visqol.Config().build()
+    metric.check()
+    values = [metric.measure(truth, high(truth, hz, 0.0), RATE) for hz in (1000, 6000)]
+    equal = metric.measure(truth, truth, RATE)
+    assert 1 <= values[0] < values[1] <= equal
+    assert equal == pytest.approx(4.732, abs=0.01)
+    assert np.isfinite(values).all()
