@@ -28,7 +28,11 @@ def train(
     ] = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
-    """Train a model; paths in the configuration are relative to the current folder."""
+    """Train a model; paths in the configuration are relative to the current folder.
+
+    For several GPUs: accelerate launch --multi_gpu --num_processes 8 --no_python a2sb train CONFIG
+    (with --use_fsdp in place of --multi_gpu, the weights are spread over them).
+    """
     from a2sb_core.config.load import apply_overrides, load_yaml, validate
     from a2sb_core.config.run import TrainConfig
 
@@ -38,6 +42,7 @@ def train(
     from a2sb_core.engine.training import Trainer
 
     trainer = Trainer(config)
+    quiet = quiet or not trainer.accelerator.is_main_process
     with progress("training", quiet) as show, _log(quiet):
         smooth: float | None = None
 

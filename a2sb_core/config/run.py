@@ -37,26 +37,69 @@ class ModelConfig(FrozenConfig):
     steps: dict[str, int] = Field(default_factory=dict)
 
 
+class SourceConfig(FrozenConfig):
+    """One of several sources of training audio, and the share of the segments drawn from it."""
+
+    path: Path
+    weight: float = Field(1.0, gt=0)
+
+
 class DataConfig(FrozenConfig):
     """Where training audio comes from and how segments are cut from it.
 
     Attributes:
         source: a manifest (CSV with columns split, file_path, duration and optionally sample_rate,
-            twice the file's true bandwidth, and group) or a folder of audio files.
+            twice the file's true bandwidth, group, and level_dbfs, its root-mean-square level) or
+            a folder of audio files.
+        sources: several of them with weights, in place of ``source``; files of each are drawn by
+            duration.
         frames: representation frames of a segment.
-        group_weights: share of the segments drawn from each group of the manifest; by default
-            groups are ignored and files drawn by duration.
+        group_weights: share of the segments drawn from each group of the manifest ``source``; by
+            default groups are ignored and files drawn by duration.
         gain_db: random gain of a segment, plus or minus.
-        validation_files: files set aside for validation when ``source`` is a folder.
+        validation_files: files set aside for validation in each source that is a folder.
         workers: processes that read audio.
     """
 
-    source: Path
+    source: Path | None = None
+    sources: tuple[SourceConfig, ...] = ()
     frames: int = Field(256, ge=1)
     group_weights: dict[str, float] = Field(default_factory=dict)
     gain_db: float = Field(0.0, ge=0)
     validation_files: int = Field(4, ge=0)
     workers: int = Field(1, ge=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> DataConfig:
+        if (self.source is None) == (not self.sources):
+            raise ValueError("give either `source` or `sources`: a manifest or folder, or several")
+        if self.sources and self.group_weights:
+            raise ValueError("group_weights goes with `source`; `sources` have their own weights")
+        if len({source.path for source in self.sources}) < len(self.sources):
+            raise ValueError("a path stands in `sources` twice: give it once, with all its weight")
+        return self
+
+
+class ValidationConfig(FrozenConfig):
+    """What validation restores, measures and shows besides the loss.
+
+    Attributes:
+        tasks: protocols as of ``a2sb evaluate``, such as ``bandwidth-4k`` and ``gap-300``; by
+            default those of ``VALIDATION_TASKS`` that the model serves; none: nothing is restored.
+        metrics: registered metrics, ``NAME`` or ``NAME(OPTION=VALUE,...)``.
+        clips: so many validation files are restored, one stretch of each.
+        clip_s: length of that stretch in seconds; 5 hold one gap of ``gap-300``.
+        steps: network evaluations of the sampler; by default the model's own.
+    """
+
+    tasks: tuple[str, ...] | None = None
+    metrics: tuple[str, ...] = ("lsd", "sispec")
+    clips: int = Field(2, ge=1)
+    clip_s: float = Field(5.0, gt=0)
+    steps: int | None = Field(None, ge=1)
+
+
+VALIDATION_TASKS = ("bandwidth-4k", "gap-300")
 
 
 class OptimizerConfig(FrozenConfig):
@@ -87,6 +130,12 @@ class TrainConfig(FrozenConfig):
         batch_size: segments in a step, over all processes and accumulated micro-batches.
         accumulate: micro-batches in a step.
         precision: of the network's forward and backward pass.
+        ema_decay: of the moving average of the weights, which is what the run brings forth.
+        validate_every: steps between validations.
+        keep_checkpoints: so many of the newest stay.
+        statistics_segments: segments that the prediction learns its statistics from.
+        deterministic: on a GPU, choose algorithms that give the same bits every time, where there
+            are any; a CPU always does.
     """
 
     model: ModelConfig
@@ -108,6 +157,8 @@ class TrainConfig(FrozenConfig):
     keep_checkpoints: int = Field(2, ge=1)
     statistics_segments: int = Field(64, ge=1)
     device: str = "auto"
+    deterministic: bool = False
+    validation: ValidationConfig = ValidationConfig()
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:

@@ -1,25 +1,24 @@
-"""Model folders (config.json and model.safetensors) and training checkpoints."""
+"""Model folders: config.json and model.safetensors."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from a2sb_core.config.component import ComponentConfig
 from a2sb_core.config.load import validate
-from a2sb_core.config.run import ModelConfig, TrainConfig
+from a2sb_core.config.run import ModelConfig
 from a2sb_core.engine.model import Model
-from a2sb_core.errors import ModelError, PluginError, TrainingError
+from a2sb_core.errors import ModelError, PluginError
 from a2sb_core.plugins import default_registry
 
 FORMAT_VERSION = 1
@@ -27,7 +26,8 @@ CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
 
 
 def save_model(
-    model: Model, folder: Path | str, *, overwrite: bool = False, half: bool = False
+    model: Model, folder: Path | str, *, overwrite: bool = False, half: bool = False,
+    notes: Mapping[str, str] | None = None,
 ) -> Path:
     """Write ``config.json`` and ``model.safetensors``; a folder that is there stays unless told.
 
@@ -36,6 +36,7 @@ def save_model(
         folder: the folder to make.
         overwrite: replace an existing folder.
         half: store the network's weights in 16 bits; they are computed with in 32 all the same.
+        notes: further text files of the folder, by name.
 
     Raises:
         ModelError: the folder exists and ``overwrite`` is not set.
@@ -50,6 +51,8 @@ def save_model(
         (staging / CONFIG_NAME).write_text(json.dumps(describe(model.config), indent=2) + "\n")
         save_file(_tensors(model, half), staging / WEIGHTS_NAME)
         (staging / WEIGHTS_NAME).chmod(0o644)
+        for name, text in (notes or {}).items():
+            (staging / name).write_text(text)
         if folder.exists():
             shutil.rmtree(folder)
         staging.rename(folder)
@@ -176,55 +179,3 @@ def _own_version() -> str:
         return version("a2sb")
     except PackageNotFoundError:
         return "unknown"
-
-
-def write_checkpoint(state: dict[str, Any], run: Path, step: int, keep: int) -> Path:
-    """Write a training checkpoint aside, rename it, and remove all but the last ``keep``."""
-    path = run / f"checkpoint-{step:08d}.pt"
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path)
-    for old in sorted(run.glob("checkpoint-*.pt"))[:-keep]:
-        old.unlink()
-    return path
-
-
-def latest_checkpoint(run: Path) -> Path | None:
-    """Return the newest whole checkpoint of a run, or None."""
-    return max(run.glob("checkpoint-*.pt"), default=None)
-
-
-def set_aside_checkpoints(run: Path) -> None:
-    """Rename the checkpoints of an earlier run: a new run must not go on from them."""
-    for old in run.glob("checkpoint-*.pt"):
-        old.replace(old.with_suffix(".old"))
-
-
-def read_checkpoint(path: Path, config: TrainConfig) -> dict[str, Any]:
-    """Read a checkpoint, safely unpickled, and check that it is of this configuration.
-
-    Raises:
-        TrainingError: another model, seed, batch size or optimizer; the message names the fields.
-    """
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    try:
-        other = TrainConfig.model_validate(state["config"]).model_dump(mode="json")
-    except ValidationError as error:
-        raise TrainingError(f"{path} was written by another version: {error}") from error
-    own = config.model_dump(mode="json")
-    same = ("model", "seed", "batch_size", "accumulate", "t_range", "t_bias", "ema_decay")
-    different = [name for name in same if own[name] != other[name]]
-    # The stored optimizer brings these with it: a change would be ignored.
-    kept = ("kind", "learning_rate", "betas", "weight_decay")
-    different += [
-        f"optimizer.{name}" for name in kept if own["optimizer"][name] != other["optimizer"][name]
-    ]
-    if different:
-        raise TrainingError(
-            f"{path} belongs to another configuration (different: {', '.join(different)}); "
-            "choose another output folder or restore the settings"
-        )
-    return state

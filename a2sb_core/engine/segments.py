@@ -1,8 +1,7 @@
-"""Training segments: random stretches of the files of a manifest or folder."""
+"""Training segments: random stretches of audio files, cut without reading whole files."""
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,103 +15,42 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from a2sb_core.audio.arrays import FloatArray
-from a2sb_core.config.run import DataConfig
+from a2sb_core.engine.sources import Source
 from a2sb_core.errors import TrainingError
 
 log = logging.getLogger(__name__)
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".w64", ".opus")
 SILENCE_RMS = 1e-3  # quieter segments teach nothing; another one is drawn
 TRIES = 20
-
-
-@dataclass(frozen=True)
-class Source:
-    """One audio file: ``max_hz`` is its true bandwidth, ``group`` a label for weighting."""
-
-    path: Path
-    duration_s: float
-    max_hz: float
-    group: str = ""
+SLACK_S, SLACK = 1.0, 0.01
+"""A file may be so much shorter than its manifest says: durations are rounded, or estimates."""
 
 
 @dataclass(frozen=True)
 class Segment:
     """A training item: mono ``wave`` (T,), its bandwidth, and the file and second it came from.
 
-    ``skipped`` holds files that could not be read in its place, and why.
+    Attributes:
+        number: its place among all segments of the run.
+        padded: the file is shorter than the segment, and silence fills it.
+        quiet: so many draws were refused for their silence.
+        skipped: files that could not be read in its place, and why.
     """
 
     wave: Tensor
     max_hz: float
     origin: str
+    number: int = 0
+    padded: bool = False
+    quiet: int = 0
     skipped: Mapping[Path, str] = field(default_factory=dict)
-
-
-def load_sources(config: DataConfig, split: str) -> list[Source]:
-    """List the files of ``split`` (``train`` or ``validation``) of a manifest or a folder.
-
-    Raises:
-        TrainingError: the source does not exist, is not understood, or holds nothing.
-    """
-    if config.source.is_dir():
-        sources = _from_folder(config.source, split, config.validation_files)
-    elif config.source.is_file():
-        sources = _from_manifest(config.source, split)
-    else:
-        raise TrainingError(
-            f"data.source {config.source} does not exist; give a manifest (CSV) or a folder"
-        )
-    if not sources and split == "train":
-        raise TrainingError(f"{config.source} lists no audio for the split `{split}`")
-    return sources
-
-
-def _from_folder(folder: Path, split: str, held_out: int) -> list[Source]:
-    """Take every audio file below ``folder``; the last ones by name are set aside."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
-    cut = max(1, len(files) - held_out) if files else 0
-    sources = []
-    for path in files[:cut] if split == "train" else files[cut:]:
-        try:
-            info = soundfile.info(path)
-        except soundfile.LibsndfileError as error:
-            log.warning("skipped %s: %s", path, error)
-            continue
-        sources.append(Source(path, info.duration, info.samplerate / 2))
-    return sources
-
-
-def _from_manifest(manifest: Path, split: str) -> list[Source]:
-    """Read ``split,file_path,duration[,sample_rate[,group]]``; paths are relative to the file."""
-    with manifest.open(newline="", encoding="utf8") as file:
-        reader = csv.DictReader(file)
-        rows = [(reader.line_num, row) for row in reader]
-    if not rows or not {"split", "file_path", "duration"} <= set(rows[0][1]):
-        raise TrainingError(
-            f"{manifest} is not a manifest: its first line must name the columns "
-            "split,file_path,duration (and optionally sample_rate and group)"
-        )
-    sources = []
-    for number, row in rows:
-        try:
-            rate = float(row.get("sample_rate") or "inf")
-            path, duration_s = manifest.parent / row["file_path"], float(row["duration"])
-            if not 0 < duration_s < float("inf"):
-                raise ValueError(f"the duration must be positive and finite, got {duration_s}")
-            source = Source(path, duration_s, rate / 2, row.get("group") or "")
-        except (TypeError, ValueError) as error:
-            raise TrainingError(f"{manifest}, line {number}: {error}") from error
-        if row["split"] == split:
-            sources.append(source)
-    return sources
 
 
 class Segments(Dataset[Segment]):
     """Segment ``i`` is a pure function of (seed, i), so that a run resumes exactly.
 
-    Files that can not be read are named in the log, counted in ``unreadable`` (per process) and
-    another segment is drawn in their place.
+    Files that can not be read, or hold less than their manifest says, are named in the log,
+    counted in ``unreadable`` (per process) and another segment is drawn in their place.
 
     Args:
         sources: files to draw from.
@@ -144,7 +82,7 @@ class Segments(Dataset[Segment]):
         """Draw segment ``index``."""
         key = np.array([self.seed & (2**64 - 1), index], dtype=np.uint64)
         rng = np.random.Generator(np.random.Philox(key=key))
-        quiet, skipped = None, {}
+        silent, quiet, skipped = None, 0, {}
         for _ in range(TRIES):
             source = self.sources[int(rng.choice(len(self.sources), p=self.chances))]
             try:
@@ -152,32 +90,34 @@ class Segments(Dataset[Segment]):
             except (soundfile.LibsndfileError, OSError, ValueError) as error:
                 # A file known to be bad is tried again: what was read before must not matter.
                 skipped[source.path] = str(error)
-                if source.path not in self.unreadable:
-                    self.unreadable[source.path] = str(error)
-                    log.warning(
-                        "unreadable file %d, skipped: %s: %s",
-                        len(self.unreadable), source.path, error,
-                    )
+                self._note(source.path, str(error))
                 continue
             if float(segment.wave.square().mean().sqrt()) > SILENCE_RMS:
-                return replace(segment, skipped=skipped)
-            quiet = segment
-        if quiet is None:
+                return replace(segment, number=index, quiet=quiet, skipped=skipped)
+            silent, quiet = segment, quiet + 1
+        if silent is None:
             raise TrainingError(
                 f"no readable audio in {TRIES} draws; first problem: "
                 f"{next(iter(self.unreadable.items()), 'none')}"
             )
-        return replace(quiet, skipped=skipped)
+        return replace(silent, number=index, quiet=quiet, skipped=skipped)
+
+    def _note(self, path: Path, problem: str) -> None:
+        """Count a bad file, and name it once."""
+        if path not in self.unreadable:
+            self.unreadable[path] = problem
+            log.warning("unreadable file %d, skipped: %s: %s", len(self.unreadable), path, problem)
 
     def _cut(self, source: Source, rng: np.random.Generator) -> Segment:
         with soundfile.SoundFile(source.path) as file:
-            rate = file.samplerate
+            rate, frames = file.samplerate, file.frames
+            _check_duration(source, frames / rate)
             wanted = -(-self.length * rate // self.sample_rate)
-            start = int(rng.integers(max(1, file.frames - wanted + 1)))
+            start = int(rng.integers(max(1, frames - wanted + 1)))
             file.seek(start)
             audio = file.read(wanted, dtype="float32", always_2d=True)
-        if len(audio) == 0:
-            raise ValueError("the file holds no audio")
+        if len(audio) < min(wanted, frames - start):
+            raise ValueError(f"it breaks off at {(start + len(audio)) / rate:.2f} s")
         if not np.isfinite(audio).all():
             raise ValueError("the file holds NaN or infinite samples")
         mono = _pick_channel(audio, rng)
@@ -186,12 +126,15 @@ class Segments(Dataset[Segment]):
         mono = np.pad(mono[: self.length], (0, max(0, self.length - len(mono))))
         gain_db = self._loudness_gain_db(source) + self.gain_db * (2 * rng.random() - 1)
         wave = torch.from_numpy(mono * np.float32(10 ** (gain_db / 20)))
-        return Segment(wave, min(source.max_hz, rate / 2), f"{source.path} at {start / rate:.2f} s")
+        origin = f"{source.path} at {start / rate:.2f} s"
+        return Segment(wave, min(source.max_hz, rate / 2), origin, padded=frames < wanted)
 
     def _loudness_gain_db(self, source: Source) -> float:
         """Gain that brings the whole file, not the segment, to the wanted level."""
         if self.loudness_dbfs is None:
             return 0.0
+        if source.level_dbfs is not None:
+            return self.loudness_dbfs - max(source.level_dbfs, -60.0)
         if source.path not in self._levels:
             blocks = soundfile.blocks(source.path, blocksize=1 << 18, dtype="float32")
             powers, sizes = zip(*((float((b**2).sum()), b.size) for b in blocks), strict=True)
@@ -199,6 +142,16 @@ class Segments(Dataset[Segment]):
                 raise ValueError("the file holds NaN or infinite samples")
             self._levels[source.path] = 10 * np.log10(sum(powers) / max(1, sum(sizes)) + 1e-12)
         return self.loudness_dbfs - max(self._levels[source.path], -60.0)
+
+
+def _check_duration(source: Source, held_s: float) -> None:
+    """Refuse a file that is shorter than its manifest says."""
+    if held_s <= 0:
+        raise ValueError("the file holds no audio")
+    if held_s < (1 - SLACK) * source.duration_s - SLACK_S:
+        raise ValueError(
+            f"the manifest says {source.duration_s:g} s, and the file holds {held_s:g} s"
+        )
 
 
 def _pick_channel(audio: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -2,264 +2,237 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, cast
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, InitProcessGroupKwargs
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from torch.optim.lr_scheduler import LambdaLR
-from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
-from a2sb_core.config.run import OptimizerConfig, TrainConfig
-from a2sb_core.engine.checkpoint import (
+from a2sb_core.config.run import TrainConfig
+from a2sb_core.engine.checkpoint import load_model, save_model
+from a2sb_core.engine.devices import choose_device
+from a2sb_core.engine.loading import Share, Tally, load_batches
+from a2sb_core.engine.model import Model
+from a2sb_core.engine.objective import (
+    Batch,
+    batch_loss,
+    degrade,
+    draw_noise,
+    draw_times,
+    generators,
+)
+from a2sb_core.engine.optimization import Average, make_optimizer, schedule
+from a2sb_core.engine.runinfo import RUN_NAME, describe_run, to_json
+from a2sb_core.engine.runs import (
+    alone_in,
+    clear_leftovers,
     latest_checkpoint,
-    load_model,
     read_checkpoint,
-    save_model,
     set_aside_checkpoints,
     write_checkpoint,
 )
-from a2sb_core.engine.devices import choose_device
-from a2sb_core.engine.model import Model
-from a2sb_core.engine.segments import Segment, Segments, load_sources
+from a2sb_core.engine.segments import Segment, Segments
+from a2sb_core.engine.sharding import place, place_optimizer, shard, sharding_asked, whole
+from a2sb_core.engine.sources import group_weights, load_sources
+from a2sb_core.engine.validation import Restoration, losses_by_time, show
 from a2sb_core.errors import TrainingError
-from a2sb_core.interfaces import Item, Noise
 
 log = logging.getLogger(__name__)
 
 OnTrainStep = Callable[[int, float], None]
-VALIDATION_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9, 1.0)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Clean and degraded items; ``counted`` (B, 1, F, W) marks what the loss is taken over."""
-
-    x0: Tensor
-    x1: Tensor
-    missing: Tensor | None
-    counted: Tensor
-    origins: tuple[str, ...]
-
-
-def degrade(model: Model, segments: list[Segment], generator: torch.Generator) -> Batch:
-    """Encode segments and damage each in its own drawn way.
-
-    The loss counts what is missing and lies under the true bandwidth of the file.
-    """
-    representation, device = model.representation, next(model.backbone.parameters()).device
-    wave = torch.stack([segment.wave for segment in segments]).to(device)
-    x0 = representation.encode(wave)
-    freqs_hz = representation.grid(wave.shape[-1]).freqs_hz.to(device)
-    degraded, counted = [], []
-    for i, segment in enumerate(segments):
-        seed = int(torch.randint(2**62, (), generator=generator))
-        noise = Noise(seed, x0.shape[1], x0.shape[2], device)
-        duration_s = wave.shape[-1] / representation.sample_rate
-        parameters = model.corruption.draw(duration_s, generator)
-        item = Item(wave[i : i + 1], x0[i : i + 1], representation)
-        degraded.append(model.corruption.degrade(item, parameters, noise))
-        missing = degraded[-1].missing
-        everywhere = torch.ones_like(x0[i : i + 1, :1], dtype=torch.bool)
-        # The row at half the sample rate counts for full-band files alone.
-        full_band = segment.max_hz >= representation.sample_rate / 2
-        under = ((freqs_hz < segment.max_hz) | full_band)[:, None]
-        counted.append((everywhere if missing is None else missing & everywhere) & under)
-    regions = [d.missing for d in degraded]
-    return Batch(
-        x0=x0,
-        x1=torch.cat([d.x1 for d in degraded]),
-        missing=_stack_missing(regions, x0),
-        counted=torch.cat(counted),
-        origins=tuple(segment.origin for segment in segments),
-    )
-
-
-def _stack_missing(regions: list[Tensor | None], x0: Tensor) -> Tensor | None:
-    """Stack the missing regions; None beside masks means everything may change."""
-    if all(region is None for region in regions):
-        return None
-    whole = torch.ones_like(x0[:1, :1], dtype=torch.bool)
-    return torch.cat([whole if r is None else r.expand_as(whole) for r in regions])
-
-
-def draw_times(config: TrainConfig, count: int, generator: torch.Generator) -> Tensor:
-    """Draw ``count`` times in the trained range, towards 1 by ``t_bias``."""
-    low, high = config.t_range
-    u = torch.rand(count, generator=generator) ** (1 / (1 + config.t_bias))
-    return low + (high - low) * u
-
-
-def batch_loss(model: Any, batch: Batch, t: Tensor, noise: Tensor, bridge: Any) -> Tensor:
-    """Mean of the prediction's errors over what is counted, (10)."""
-    xt = bridge.marginal(batch.x0, batch.x1, t).sample(noise)
-    errors = model(batch.x0, xt, t, batch.x1, batch.missing)
-    counted = batch.counted.to(errors.dtype)
-    count = (counted.sum() * errors.shape[1]).clamp(min=1)
-    loss: Tensor = (errors * counted).sum() / count
-    return loss
-
-
-def schedule(config: OptimizerConfig, steps: int) -> Callable[[int], float]:
-    """Return the factor of the learning rate at a step: warm-up, constant, linear decay."""
-    decay_steps = config.decay * steps
-
-    def factor(step: int) -> float:
-        warmup = min(1.0, (step + 1) / (config.warmup_steps + 1))
-        decay = min(1.0, (steps - step) / decay_steps) if decay_steps else 1.0
-        return warmup * max(decay, 0.0)
-
-    return factor
-
-
-def moving_average(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
-    """Return the update of an exponential moving average that forgets its start quickly.
-
-    The decay rises from 2/11 to ``decay`` as (1 + n)/(10 + n) after n updates.
-    """
-
-    @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor | int) -> None:
-        n = int(count)
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
-
-    return update
+PATIENCE = timedelta(hours=2)
+"""So long may the other processes wait while the first one validates."""
 
 
 class Trainer:
     """Trains one model by a :class:`TrainConfig`; :meth:`run` does everything.
 
     A run's state after step n depends on its configuration alone, and a resumed run
-    continues with the very numbers of an uninterrupted one (on one device).
+    continues with the very numbers of an uninterrupted one (on one device). Any number of
+    processes and micro-batches takes the same steps, but for rounding.
 
     Raises:
         TrainingError: data missing, NaN in the loss (naming the files), a checkpoint of
-            another configuration.
+            another configuration, an output folder in use.
     """
 
     def __init__(self, config: TrainConfig) -> None:
         self.config = config
-        choose_device(config.device)  # refuse one that is absent now, rather than take another
-        precision = {"fp32": "no", "bf16": "bf16"}[config.precision]
-        self.accelerator = Accelerator(mixed_precision=precision, cpu=config.device == "cpu")
-        self.device = self.accelerator.device
+        self.accelerator, self.device = _accelerate(config)
+        self._check_division()
         torch.manual_seed(config.seed)
-        self.model = Model(config.model)
-        if config.init_from is not None:
-            source = load_model(config.init_from)
-            try:
-                self.model.load_state_dict(source.state_dict())
-            except RuntimeError as error:
-                raise TrainingError(
-                    f"the weights of init_from {config.init_from} do not fit this model: {error}"
-                ) from error
-        self.segments = self._segments("train")
+        self.model = _initial_model(config)
+        segments = self._segments("train")
+        assert segments is not None  # loading the sources raises first
+        self.segments = segments
+        self.held_out = self._segments("validation")
+        sources = self.held_out.sources if self.held_out else []
+        self.restoration = Restoration(config, self.model, sources)
         self.model.to(self.device)
-        average = moving_average(config.ema_decay)
-        self.ema = AveragedModel(self.model, multi_avg_fn=average, use_buffers=False)
-        self.averaged = cast(Model, self.ema.module).eval()  # no dropout in validation
-        self.optimizer = _optimizer(config.optimizer, self.model)
+        self.average = Average(self.model, config.ema_decay)
+        if sharding_asked() and self.accelerator.num_processes > 1:
+            shard(self.model)
+            self.average.shard(self.model)
+            self.wrapped: Any = self.model
+        else:
+            self.wrapped = self.accelerator.prepare(self.model)
+        self.optimizer = make_optimizer(config.optimizer, self.model)
         self.scheduler = LambdaLR(self.optimizer, schedule(config.optimizer, config.steps))
-        self.wrapped = self.accelerator.prepare(self.model)
-        self.step = 0
+        self.tally, self.step, self.shown = Tally(), 0, False
 
     def run(self, resume: bool = True, on_step: OnTrainStep | None = None) -> None:
         """Train to the last step and write the averaged model to ``output/model``."""
-        self.config.output.mkdir(parents=True, exist_ok=True)
-        if not resume and self.accelerator.is_main_process:
-            set_aside_checkpoints(self.config.output)
-        checkpoint = latest_checkpoint(self.config.output) if resume else None
-        if checkpoint is not None:
-            self._load(read_checkpoint(checkpoint, self.config))
-            log.info("resumed from %s at step %d", checkpoint, self.step)
-        elif self.config.init_from is None:
-            self._fit_statistics()
-        writer = SummaryWriter(str(self.config.output / "tensorboard"))
-        for segments in self._loader():
-            for segment in segments:
-                self.segments.unreadable.update(segment.skipped)  # a worker's count is its own
-            loss = self._train_step(segments)
-            self._report(writer, loss, on_step)
-        writer.close()
-        if self.accelerator.is_main_process:
-            save_model(self.averaged, self.config.output / "model", overwrite=True)
+        main, output = self.accelerator.is_main_process, self.config.output
+        with contextlib.ExitStack() as stack:
+            if main:
+                stack.enter_context(alone_in(output))
+                clear_leftovers(output)
+                if not resume:
+                    set_aside_checkpoints(output)
+            self.accelerator.wait_for_everyone()
+            self._begin(latest_checkpoint(output) if resume else None)
+            account = self._account() if main else ""
+            writer = stack.enter_context(self._writer()) if main else None
+            for segments in self.tally.watch(self._batches()):
+                for segment in segments:
+                    self.segments.unreadable.update(segment.skipped)  # a worker's count is its own
+                loss, norm = self._train_step(segments)
+                self._report(writer, loss, norm, on_step)
+            model = self.average.gather()
+            if main:
+                save_model(model, output / "model", overwrite=True, notes={RUN_NAME: account})
+                self._sum_up()
 
     def validate(self, segments: list[Segment]) -> dict[str, float]:
         """Loss of the averaged model at fixed times with fixed noise, by time."""
-        losses = {}
-        for t in VALIDATION_TIMES:
-            generator = torch.Generator().manual_seed(self.config.seed)
-            with torch.no_grad(), self.accelerator.autocast():
-                batch = degrade(self.averaged, segments, generator)
-                noise = _noise_like(batch.x0, generator)
-                times = torch.full((len(batch.x0),), t, device=self.device)
-                loss = batch_loss(self.averaged, batch, times, noise, self.model.bridge)
-            losses[f"t={t}"] = float(loss)
-        return losses
+        model = self.average.gather().to(self.device)
+        return losses_by_time(model, segments, self.config.seed, self.accelerator.autocast())
 
-    def _train_step(self, segments: list[Segment]) -> float:
-        """One optimizer step over this process's share of the batch."""
-        config, total = self.config, 0.0
-        size = len(segments) // config.accumulate
+    def _train_step(self, segments: list[Segment]) -> tuple[float, float]:
+        """One optimizer step over this process's share of the batch: loss and gradient norm."""
         self.wrapped.train()
-        for part in range(config.accumulate):
-            place = (self.step * config.accumulate + part) * self.accelerator.num_processes
-            seed = hash((config.seed, place + self.accelerator.process_index)) & (2**62 - 1)
-            generator = torch.Generator().manual_seed(seed)
-            torch.manual_seed(seed)  # dropout draws from the global generator
-            batch = degrade(self.model, segments[part * size : (part + 1) * size], generator)
-            t = draw_times(config, size, generator).to(self.device)
-            noise = _noise_like(batch.x0, generator)
-            with self.accelerator.autocast():
-                loss = batch_loss(self.wrapped, batch, t, noise, self.model.bridge)
-            if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"the loss is {loss.item()} at step {self.step}; the batch holds: "
-                    + "; ".join(batch.origins)
-                )
-            self.accelerator.backward(loss / config.accumulate)
-            total += float(loss.detach()) / config.accumulate
-        self.accelerator.clip_grad_norm_(self.model.parameters(), config.optimizer.max_grad_norm)
+        parts = self._parts(segments)
+        # The loss is a mean over the values of the whole batch, not a mean of means.
+        count = self.accelerator.reduce(torch.stack([b.count for b, _, _ in parts]).sum())
+        losses = []
+        for number, (batch, t, noise) in enumerate(parts):
+            torch.manual_seed(self._dropout_seed(number))
+            last = number == len(parts) - 1
+            share = contextlib.nullcontext() if last else self.accelerator.no_sync(self.wrapped)
+            with share:
+                with self.accelerator.autocast():
+                    loss = batch_loss(self.wrapped, batch, t, noise, self.model.bridge, count)
+                # Gradients are averaged over the processes; the loss is their sum.
+                self.accelerator.backward(loss * self.accelerator.num_processes)
+            losses.append(loss.detach())
+        self._check_losses(losses, [batch for batch, _, _ in parts])
+        total = float(self.accelerator.reduce(torch.stack(losses).sum()))
+        limit = self.config.optimizer.max_grad_norm
+        norm = _number(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
+        if not math.isfinite(norm):
+            raise TrainingError(
+                f"the gradient is {norm} at step {self.step}; the loss is {total:g}: lower the "
+                "learning rate, or look at the files of this step: " + _files(parts)
+            )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.scheduler.step()
-        self.ema.update_parameters(self.model)
+        self.average.update(self.model)
         self.step += 1
-        return total
+        return total, norm
 
-    def _report(self, writer: SummaryWriter, loss: float, on_step: OnTrainStep | None) -> None:
+    def _parts(self, segments: list[Segment]) -> list[tuple[Batch, Tensor, Tensor]]:
+        """Divide segments into micro-batches: each with its times (B,) and its noise."""
+        config, parts = self.config, []
+        size = len(segments) // config.accumulate
+        for start in range(0, len(segments), size):
+            mine = segments[start : start + size]
+            draws = generators(mine, config.seed)
+            batch = degrade(self.model, mine, draws)
+            t = draw_times(config.t_range, config.t_bias, draws).to(self.device)
+            parts.append((batch, t, draw_noise(batch.x0, draws)))
+        return parts
+
+    def _dropout_seed(self, part: int) -> int:
+        """Dropout draws from the global generator: differently in each part of a step."""
+        place = (self.step * self.config.accumulate + part) * self.accelerator.num_processes
+        return hash((self.config.seed, place + self.accelerator.process_index)) & (2**62 - 1)
+
+    def _check_losses(self, losses: list[Tensor], batches: list[Batch]) -> None:
+        for loss, batch in zip(torch.stack(losses).tolist(), batches, strict=True):
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss is {loss} at step {self.step}; the batch holds: "
+                    + "; ".join(batch.origins)
+                )
+
+    def _report(
+        self, writer: SummaryWriter | None, loss: float, norm: float, on_step: OnTrainStep | None
+    ) -> None:
         """Log, validate and checkpoint when it is time."""
         config, last = self.config, self.step == self.config.steps
-        if on_step is not None:
+        if on_step is not None and writer is not None:
             on_step(self.step, loss)
-        if not self.accelerator.is_main_process:
-            return
-        if self.step % config.log_every == 0 or last:
-            writer.add_scalar("loss/train", loss, self.step)
-            writer.add_scalar("learning_rate", self.scheduler.get_last_lr()[0], self.step)
-            writer.add_scalar("data/unreadable", len(self.segments.unreadable), self.step)
-        if self.step % config.validate_every == 0 or last:
-            self._log_validation(writer)
+        if writer is not None and (self.step % config.log_every == 0 or last):
+            self._log(writer, {"loss/train": loss, "gradient_norm": norm})
+        if self.held_out and (self.step % config.validate_every == 0 or last):
+            model = self.average.gather()
+            if writer is not None:
+                self._validate(writer, model.to(self.device))
         if self.step % config.checkpoint_every == 0 or last:
-            write_checkpoint(self._state(), config.output, self.step, config.keep_checkpoints)
+            state = self._state()
+            if writer is not None:
+                write_checkpoint(state, config.output, self.step, config.keep_checkpoints)
 
-    def _log_validation(self, writer: SummaryWriter) -> None:
-        validation = self._segments("validation")
-        if not validation.sources:
-            return
-        losses = self.validate([validation[i] for i in range(self.config.batch_size)])
+    def _log(self, writer: SummaryWriter, values: dict[str, float]) -> None:
+        values = values | {
+            "learning_rate": float(self.scheduler.get_last_lr()[0]),
+            "data/unreadable": len(self.segments.unreadable),
+            "data/padded": self.tally.counts["padded"],
+            "data/quiet": self.tally.counts["quiet"],
+            "data/wait_share": self.tally.wait_share,
+        }
+        for name, value in values.items():
+            writer.add_scalar(name, value, self.step)
+
+    def _validate(self, writer: SummaryWriter, model: Model) -> None:
+        """Measure the averaged model and show what it restores."""
+        assert self.held_out is not None
+        segments = [self.held_out[i] for i in range(self.config.batch_size)]
+        losses = losses_by_time(model, segments, self.config.seed, self.accelerator.autocast())
         for name, value in losses.items():
             writer.add_scalar(f"loss/validation/{name}", value, self.step)
-        log.info("step %d validation: %s", self.step, losses)
+        examples = self.restoration.run(model, self.device)
+        means = show(writer, examples, self.step, first=not self.shown)
+        self.shown = True
+        log.info("step %d validation: %s", self.step, losses | means)
 
-    def _segments(self, split: str) -> Segments:
+    def _sum_up(self) -> None:
+        """Say what became of the data."""
+        tally = self.tally
+        log.info(
+            "waited for data %.1f %% of %.0f s; of %d segments %d were padded with silence; "
+            "%d quiet draws were refused; %d files could not be used",
+            100 * tally.wait_share, tally.total_s, tally.segments, tally.counts["padded"],
+            tally.counts["quiet"], len(self.segments.unreadable),
+        )
+
+    def _segments(self, split: str) -> Segments | None:
+        """Segments of a split; None: it holds no files."""
         data, representation = self.config.data, self.model.representation
         sources = load_sources(data, split)
+        if not sources:
+            return None
         return Segments(
             sources,
             length=_segment_length(data.frames, representation.stride),
@@ -268,28 +241,32 @@ class Trainer:
             seed=self.config.seed,
             gain_db=data.gain_db,
             loudness_dbfs=self.config.model.loudness_dbfs,
-            group_weights=data.group_weights if split == "train" else None,
+            group_weights=group_weights(data) if split == "train" else None,
         )
 
-    def _loader(self) -> Iterator[list[Segment]]:
+    def _batches(self) -> Iterable[list[Segment]]:
         """Batches of this process from the present step on."""
-        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
-        if self.config.batch_size % (processes * self.config.accumulate):
+        share = Share(
+            self.step, self.config.steps, self.config.batch_size,
+            self.accelerator.num_processes, self.accelerator.process_index,
+        )
+        return load_batches(self.segments, share, self.config.data.workers)
+
+    def _check_division(self) -> None:
+        processes, accumulate = self.accelerator.num_processes, self.config.accumulate
+        if self.config.batch_size % (processes * accumulate):
             raise TrainingError(
                 f"batch_size {self.config.batch_size} must be a multiple of processes x accumulate "
-                f"({processes} x {self.config.accumulate})"
+                f"({processes} x {accumulate})"
             )
-        size = self.config.batch_size
-        batches = [
-            list(range(step * size + rank, (step + 1) * size, processes))
-            for step in range(self.step, self.config.steps)
-        ]
-        workers = self.config.data.workers
-        loader: DataLoader[Segment] = DataLoader(
-            self.segments, batch_sampler=batches, collate_fn=list, num_workers=workers,
-            prefetch_factor=4 if workers else None, persistent_workers=bool(workers),
-        )
-        return iter(loader)
+
+    def _begin(self, checkpoint: Path | None) -> None:
+        """Go on from a checkpoint, or start."""
+        if checkpoint is not None:
+            self._load(read_checkpoint(checkpoint, self.config))
+            log.info("resumed from %s at step %d", checkpoint, self.step)
+        elif self.config.init_from is None:
+            self._fit_statistics()
 
     def _fit_statistics(self) -> None:
         """Let the prediction learn its statistics from the first segments."""
@@ -297,25 +274,82 @@ class Trainer:
         waves = torch.stack([self.segments[i].wave for i in range(count)]).to(self.device)
         with torch.no_grad():
             x0 = self.model.representation.encode(waves)
-            for prediction in (self.model.prediction, self.averaged.prediction):
-                prediction.fit(x0)
+            self.model.prediction.fit(x0)
+            self.average.model.prediction.load_state_dict(self.model.prediction.state_dict())
+
+    @contextlib.contextmanager
+    def _writer(self) -> Iterator[SummaryWriter]:
+        """The TensorBoard log; what an interrupted run wrote beyond its checkpoint is void."""
+        folder = str(self.config.output / "tensorboard")
+        with SummaryWriter(folder, purge_step=self.step + 1 if self.step else None) as writer:
+            yield writer
+
+    def _account(self) -> str:
+        """Write the account of the run into its folder, and return it."""
+        path = self.config.output / RUN_NAME
+        text = to_json(describe_run(
+            self.config, self.segments.sources, self.step, self.accelerator.num_processes,
+            str(self.device), earlier=path,
+        ))
+        path.write_text(text)
+        return text
 
     def _state(self) -> dict[str, Any]:
         return {
             "step": self.step,
             "config": self.config.model_dump(mode="json"),
-            "model": self.model.state_dict(),
-            "ema": self.ema.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "model": whole(self.model.state_dict()),
+            "ema": self.average.state_dict(),
+            "optimizer": whole(self.optimizer.state_dict()),
             "scheduler": self.scheduler.state_dict(),
         }
 
     def _load(self, state: dict[str, Any]) -> None:
         self.step = state["step"]
-        self.model.load_state_dict(state["model"])
-        self.ema.load_state_dict(state["ema"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        present = self.model.state_dict()
+        self.model.load_state_dict({k: place(v, present[k]) for k, v in state["model"].items()})
+        self.average.load_state_dict(state["ema"])
+        parameters = list(self.model.parameters())
+        self.optimizer.load_state_dict(place_optimizer(state["optimizer"], parameters))
         self.scheduler.load_state_dict(state["scheduler"])
+
+
+def _accelerate(config: TrainConfig) -> tuple[Accelerator, torch.device]:
+    """Start Accelerate on the device of a configuration.
+
+    Raises:
+        ModelError: the device is absent.
+        TrainingError: one device is named for several processes.
+    """
+    chosen = choose_device(config.device)  # refuse one that is absent now, rather than take another
+    if chosen.type == "cuda" and chosen.index is not None:
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise TrainingError(
+                f"device {config.device} is one device, and there are several processes; use `cuda`"
+            )
+        torch.cuda.set_device(chosen)
+    if config.deterministic and chosen.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    accelerator = Accelerator(
+        mixed_precision={"fp32": "no", "bf16": "bf16"}[config.precision],
+        cpu=chosen.type == "cpu",
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+    )
+    return accelerator, chosen if chosen.index is not None else accelerator.device
+
+
+def _initial_model(config: TrainConfig) -> Model:
+    """Make the model, with the weights of ``init_from`` if it is given."""
+    model = Model(config.model)
+    if config.init_from is not None:
+        try:
+            model.load_state_dict(load_model(config.init_from).state_dict())
+        except RuntimeError as error:
+            raise TrainingError(
+                f"the weights of init_from {config.init_from} do not fit this model: {error}"
+            ) from error
+    return model
 
 
 def _segment_length(frames: int, stride: int) -> int:
@@ -323,16 +357,9 @@ def _segment_length(frames: int, stride: int) -> int:
     return max(1, (frames - 1) * stride)
 
 
-def _noise_like(x: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(x.shape, generator=generator).to(x)
+def _number(norm: Tensor) -> float:
+    return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
 
-def _optimizer(config: OptimizerConfig, model: Model) -> torch.optim.Optimizer:
-    kinds = {"adamw": torch.optim.AdamW, "radam": torch.optim.RAdam}
-    options: dict[str, Any] = {
-        "lr": config.learning_rate, "betas": config.betas, "weight_decay": config.weight_decay,
-    }
-    if config.kind == "radam":
-        options["decoupled_weight_decay"] = True
-    optimizer: torch.optim.Optimizer = kinds[config.kind](model.parameters(), **options)
-    return optimizer
+def _files(parts: list[tuple[Batch, Tensor, Tensor]]) -> str:
+    return "; ".join(origin for batch, _, _ in parts for origin in batch.origins)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from a2sb_core.interfaces import FrozenConfig, Grid, MaskCorruption, TaskError, detect_cutoff
@@ -28,6 +28,14 @@ class Bandwidth(MaskCorruption):
         name: str = "bandwidth"
         low_hz: float = Field(2000.0, gt=0)
         high_hz: float = Field(16000.0, gt=0)
+
+        @model_validator(mode="after")
+        def _ascend(self) -> Self:
+            if self.low_hz > self.high_hz:
+                raise ValueError(
+                    f"low_hz ({self.low_hz:g}) must not exceed high_hz ({self.high_hz:g})"
+                )
+            return self
 
     class Parameters(FrozenConfig):
         """``cutoff_hz``: the highest frequency that the audio holds."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from a2sb_core.interfaces import FrozenConfig, Grid, MaskCorruption, TaskError
@@ -28,6 +28,14 @@ class Inpainting(MaskCorruption):
         low_s: float = Field(0.1, gt=0)
         high_s: float = Field(1.6, gt=0)
         edges: Literal["touched", "inside"] = "touched"
+
+        @model_validator(mode="after")
+        def _ascend(self) -> Self:
+            if self.low_s > self.high_s:
+                raise ValueError(
+                    f"low_s ({self.low_s:g}) must not exceed high_s ({self.high_s:g})"
+                )
+            return self
 
     class Parameters(FrozenConfig):
         """``gaps_s``: stretches (start, end) in seconds."""

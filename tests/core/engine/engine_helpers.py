@@ -31,6 +31,12 @@ def model_config(**changes):
     return ModelConfig.model_validate(fields | changes)
 
 
+def without_dropout():
+    """A model whose steps do not depend on how a batch is divided."""
+    backbone = {**model_config().backbone.model_dump(), "dropout": 0.0}
+    return model_config(backbone=backbone)
+
+
 def train_config(folder, **changes):
     """A run of a few steps over the audio in ``folder``/audio."""
     fields = {
@@ -38,6 +44,7 @@ def train_config(folder, **changes):
         "output": folder / "run", "steps": 6, "batch_size": 2, "device": "cpu",
         "optimizer": {"learning_rate": 1e-3}, "statistics_segments": 4,
         "checkpoint_every": 3, "validate_every": 100, "ema_decay": 0.5,
+        "validation": {"tasks": ()},
     }
     if "data" in changes:
         changes["data"] = fields["data"] | changes["data"]

@@ -8,7 +8,8 @@ import torch
 from engine_helpers import RATE, noise, write_audio, write_samples
 
 from a2sb_core.config.run import DataConfig
-from a2sb_core.engine.segments import Segments, Source, load_sources
+from a2sb_core.engine.segments import Segments
+from a2sb_core.engine.sources import Source, load_sources
 from a2sb_core.errors import TrainingError
 
 
@@ -170,11 +171,15 @@ def test_loudness_is_that_of_the_whole_file(tmp_path):
 
 
 def test_files_are_drawn_by_duration_and_groups_by_weight(tmp_path):
+    sizes = (2000, 6000, 8000)
     paths = [
-        write_samples(tmp_path / f"{k}.wav", level * np.ones(2000))
-        for k, level in enumerate((0.1, 0.2, 0.3))
+        write_samples(tmp_path / f"{k}.wav", level * np.ones(size))
+        for k, (level, size) in enumerate(zip((0.1, 0.2, 0.3), sizes, strict=True))
     ]
-    found = [Source(p, s, 22_050.0, g) for p, s, g in zip(paths, (1, 3, 4), "aab", strict=True)]
+    found = [
+        Source(path, size / RATE, 22_050.0, group)
+        for path, size, group in zip(paths, sizes, "aab", strict=True)
+    ]
 
     def shares(**fields):
         data = segments(found, count=300, length=10, **fields)
