@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from a2sb_core.cli import analyze, config, convert, demo, evaluate, plugins, restore, train
+from a2sb_core.cli import analyze, config, convert, demo, evaluate, gather, plugins, restore, train
 from a2sb_core.errors import A2SBError
 
 
@@ -19,12 +19,12 @@ class Commands(TyperGroup):
         """Run a command: 1 for errors, 130 for an interruption; usage errors (2) are typer's."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise _failed("interrupted", 130) from None
+        except KeyboardInterrupt as error:
+            raise _failed("; ".join(("interrupted", *_notes(error))), 130) from None
         except A2SBError as error:
             if _debugging():
                 raise
-            raise _failed(f"error: {error}", 1) from error
+            raise _failed("; ".join((f"error: {error}", *_notes(error))), 1) from error
         except Exception as error:
             # Typer's own exceptions, and a closed pipe, are told by typer.
             told = isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code")
@@ -40,6 +40,10 @@ class Commands(TyperGroup):
 def _failed(text: str, code: int) -> typer.Exit:
     typer.echo(text, err=True)
     return typer.Exit(code)
+
+
+def _notes(error: BaseException) -> list[str]:
+    return getattr(error, "__notes__", [])
 
 
 def _debugging() -> bool:
@@ -78,6 +82,7 @@ app.command()(analyze.analyze)
 app.command()(demo.demo)
 app.command()(evaluate.evaluate)
 app.command()(train.train)
+app.command()(gather.gather)
 app.command()(convert.convert)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(config.app, name="config")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -30,9 +31,16 @@ def console(stderr: bool = False) -> Console:
     return found if found.is_terminal else Console(stderr=stderr, width=WIDE)
 
 
-def print_json(value: Any) -> None:
+class Progress(StrEnum):
+    """How progress is shown."""
+
+    auto = "auto"
+    json = "json"
+
+
+def print_json(value: Any, err: bool = False) -> None:
     """Print one JSON document; what is not finite becomes null, as JSON has no name for it."""
-    typer.echo(json.dumps(_finite(value), indent=2, default=str))
+    typer.echo(json.dumps(_finite(value), indent=2, default=str), err=err)
 
 
 def _finite(value: Any) -> Any:
@@ -44,23 +52,44 @@ def _finite(value: Any) -> Any:
 
 
 @contextmanager
+def showing(how: Progress, quiet: bool) -> Iterator[Callable[..., None]]:
+    """Show the progress of a restoration for people or for programs.
+
+    Yields:
+        A function to call with (done, of); ``of`` is 0 where the end is not known.
+    """
+    if how is Progress.auto:
+        with progress("restoring", quiet) as update:
+            yield update
+        return
+    started = time.monotonic()
+
+    def tell(done: int, of: int) -> None:
+        line = {"done": done, "of": of or None, "seconds": round(time.monotonic() - started, 3)}
+        typer.echo(json.dumps(line), err=True)
+
+    yield tell
+
+
+@contextmanager
 def progress(what: str, quiet: bool = False) -> Iterator[Callable[..., None]]:
     """Show progress and the time left on stderr: a bar on a terminal, else a line now and then.
 
     Yields:
         A function to call with (done, of), and optionally another description.
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn
+    from rich.progress import Progress as Bar
     from rich.progress import TimeRemainingColumn as TimeLeft
 
     screen = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeLeft())
-    with Progress(*columns, console=screen, disable=quiet or not screen.is_terminal) as bar:
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeLeft())
+    with Bar(*columns, console=screen, disable=quiet or not screen.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         lines = _Lines()
 
         def update(done: int, of: int, description: str = what) -> None:
-            bar.update(task, completed=done, total=of, description=description)
+            bar.update(task, completed=done, total=of or None, description=description)
             if not quiet and not screen.is_terminal:
                 lines.update(done, of, description)
 
@@ -82,5 +111,5 @@ class _Lines:
         if now - self.told < EVERY_S or not before < done < of:
             return
         left = timedelta(seconds=round((now - started) / (done - before) * (of - done)))
-        typer.echo(f"{description}: {done} of {of}, {left} left", err=True)
+        typer.echo(f"{description}: {100 * done // of} %, {left} left", err=True)
         self.told = now

@@ -1,10 +1,7 @@
-"""``a2sb restore``: one file."""
+"""``a2sb restore``: one file, or a pipe."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -12,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from a2sb_core.cli.output import print_json, progress
+from a2sb_core.cli.output import Progress, print_json, showing
 
 if TYPE_CHECKING:
     from a2sb_core.engine.model import Model
+    from a2sb_core.interfaces import FrozenConfig
 
 
 class ClipMode(StrEnum):
@@ -54,47 +52,49 @@ def restore(
         ClipMode, typer.Option(help="What is done where the result exceeds full scale.")
     ] = ClipMode.clamp,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted run of the same settings.")
+    ] = False,
+    progress: Annotated[
+        Progress, typer.Option(help="auto: a bar or lines; json: a JSON object a line (stderr).")
+    ] = Progress.auto,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Restore a file: extend its bandwidth, or fill gaps in it."""
+    """Restore a file: extend its bandwidth, or fill gaps in it. IN and OUT may be - for a pipe."""
     asked = _damage_asked(task, cutoff, gap)
+    is_piped = str(output) == "-"
     target = output / f"{source.stem}.restored{source.suffix}" if output.is_dir() else output
-    told = not (quiet or as_json)
 
-    from a2sb_core.audio import files
-
-    files.check_target(target, overwrite=overwrite, source=source)
-    wave, info = files.read(source)
-
+    from a2sb_core.engine.filing import check_paths
     from a2sb_core.engine.restorer import Restorer
 
+    check_paths(source, target, overwrite=overwrite, resume=resume)
     restorer = Restorer.from_pretrained(model, device, precision)
     started = time.monotonic()
-    damage = restorer.find_damage(wave, info.sample_rate, task=task, **asked)
-    found = None if damage is None else damage.model_dump(mode="json")
-    if told:
-        typer.echo(_sentence(found))
-    if found is not None:
-        asked |= {name: found[name] for name in ("cutoff_hz", "gaps_s") if name in found}
-        with progress("restoring", quiet) as on_step:
-            restorer.restore_file(
-                source, target, task=task, overwrite=overwrite, clip_mode=clip_mode.value,
-                steps=steps, seed=seed, progress=on_step, **asked,
-            )
-    elif source.suffix.lower() == target.suffix.lower():
-        _copy(source, target)
-    else:
-        files.write(target, wave, info.sample_rate, like=info, overwrite=overwrite)
+
+    def tell(found: FrozenConfig | None) -> None:
+        if not (quiet or as_json):
+            typer.echo(_sentence(_as_dict(found)), err=is_piped)
+
+    with showing(progress, quiet) as on_step:
+        found = restorer.restore_file(
+            source, target, task=task, overwrite=overwrite, clip_mode=clip_mode.value,
+            resume=resume, steps=steps, seed=seed, progress=on_step, on_damage=tell, **asked,
+        )
     seconds = time.monotonic() - started
-    if told:
-        typer.echo(f"wrote {target} in {seconds:.1f} s")
+    if not (quiet or as_json):
+        typer.echo(f"wrote {target} in {seconds:.1f} s", err=is_piped)
     if as_json:
         print_json({
-            "input": source, "output": target, "task": task, "found": found,
+            "input": source, "output": target, "task": task, "found": _as_dict(found),
             "restored": found is not None, "seconds": round(seconds, 3), "model": model,
             "steps": steps or _default_steps(restorer.model, task), "seed": seed,
-        })
+        }, err=is_piped)
+
+
+def _as_dict(found: FrozenConfig | None) -> dict[str, Any] | None:
+    return None if found is None else found.model_dump(mode="json")
 
 
 def _damage_asked(task: str, cutoff: str, gaps: list[str] | None) -> dict[str, Any]:
@@ -153,18 +153,6 @@ def _sentence(found: dict[str, Any] | None) -> str:
         total_s = sum(end - start for start, end in gaps)
         return f"filling {len(gaps)} gap{'s' * (len(gaps) > 1)}, {total_s:g} s in all"
     return "restoring: " + ", ".join(f"{name} = {value}" for name, value in found.items())
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file so that the target is never there half."""
-    handle, partial = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    os.close(handle)
-    try:
-        shutil.copyfile(source, partial)
-        shutil.copymode(source, partial)
-        os.replace(partial, target)
-    finally:
-        Path(partial).unlink(missing_ok=True)
 
 
 def _default_steps(model: Model, task: str) -> int | None:

@@ -16,8 +16,8 @@ Read = Callable[[int, int], Tensor]
 class Buffer:
     """Samples (C, n) of a recording from ``start`` on: appended behind, dropped in front."""
 
-    def __init__(self) -> None:
-        self.start = self.end = 0
+    def __init__(self, start: int = 0) -> None:
+        self.start = self.end = start
         self._blocks: list[Tensor] = []
 
     def append(self, block: Tensor) -> None:
@@ -47,11 +47,10 @@ class Buffer:
             if rest.shape[-1]:
                 self._blocks.insert(0, rest)
 
-    def take(self, count: int) -> Tensor:
-        """Return and forget the first ``count`` samples."""
-        taken = self.read(self.start, self.start + count)
-        self.drop(self.start + count)
-        return taken
+
+def reach_of(representation: Representation) -> int:
+    """How many frames to each side share samples with a frame's middle."""
+    return -(-representation.context // representation.stride)
 
 
 def samples_for(representation: Representation, stop: int) -> int:
@@ -62,7 +61,7 @@ def samples_for(representation: Representation, stop: int) -> int:
 def encode_piece(representation: Representation, read: Read, first: int, stop: int) -> Tensor:
     """Encode frames ``first`` to ``stop`` of a recording, (B, ch, F, stop - first)."""
     stride = representation.stride
-    before = min(first, -(-representation.context // stride))
+    before = min(first, reach_of(representation))
     wave = read((first - before) * stride, samples_for(representation, stop))
     return representation.encode(wave)[..., before : before + stop - first]
 

@@ -19,9 +19,10 @@ from torch import Tensor
 
 from a2sb_core.audio.arrays import check_finite
 from a2sb_core.audio.resample import StreamResampler, resampled_length
+from a2sb_core.engine.changes import DECODED_FRAMES, Changes
 from a2sb_core.engine.devices import choose_autocast
 from a2sb_core.engine.model import Model
-from a2sb_core.engine.pieces import Buffer, decode_piece, encode_piece, samples_for
+from a2sb_core.engine.pieces import Buffer, encode_piece, reach_of, samples_for
 from a2sb_core.engine.splice import blank, spliced
 from a2sb_core.interfaces import (
     ENDLESS,
@@ -36,7 +37,6 @@ from a2sb_core.interfaces import (
 from a2sb_core.interfaces.corruption import Stretches
 
 ENCODED_FRAMES = 128  # at once; a fixed partition, so that no result depends on the blocks
-DECODED_FRAMES = 512
 
 Progress = Callable[[int, int], None]
 
@@ -79,31 +79,61 @@ class Restoration:
         plan: what to do.
         precision: of the network, as :func:`choose_autocast` takes it.
         progress: called with (done, of), in frames; ``of`` is 0 for a recording of unknown length.
+        skip: samples of the result that are there already. They are left out, with little work;
+            what follows is the same to the bit (on the same device).
     """
 
     def __init__(
-        self, model: Model, plan: Plan, precision: str, progress: Progress | None = None
+        self, model: Model, plan: Plan, precision: str, progress: Progress | None = None,
+        skip: int = 0,
     ) -> None:
         self.model, self.plan, self.precision = model, plan, precision
-        representation = self.representation = model.representation
+        self.representation, self.progress = model.representation, progress
         self.device = next(model.backbone.parameters()).device
-        self.ranges = needed_ranges(plan.sampler, plan.stretches, representation)
-        self.noise = Noise(plan.seed, representation.channels, representation.rows, self.device)
-        self.counter = _Counter(self.ranges, self._frames_in_all(), progress)
-        self.sampling = plan.sampler.stream(
-            model.denoiser(), model.bridge, self.noise, self.counter.add
+        self.noise = Noise(
+            plan.seed, self.representation.channels, self.representation.rows, self.device
         )
-        self.changes = _Changes(representation, self.ranges, self._read)
-        self.work, self.base, self.change = Buffer(), Buffer(), Buffer()
-        self.to_work: StreamResampler | None = None
-        self.to_output: StreamResampler | None = None
-        self.back: StreamResampler | None = None
+        self.is_open = False
         self.taken = 0  # samples of the input
         self.encoded = 0  # frames
+        self.given = skip  # samples of the result
+
+    def _open(self, channels: int) -> None:
+        plan, representation = self.plan, self.representation
+        own = representation.sample_rate
+        self.channels, self.is_open = channels, True
+        first, start = self._beginning(channels)
+        ranges = needed_ranges(plan.sampler, plan.stretches, representation)
+        if start:
+            ranges = _joined(plan.sampler.needed(()), _overlaps(ranges, start, ENDLESS))
+        self.ranges = ranges
+        self.counter = _Counter(ranges, self._frames_in_all(), self.progress)
+        self.sampling = plan.sampler.stream(
+            self.model.denoiser(), self.model.bridge, self.noise, self.counter.add
+        )
+        self.changes = Changes(representation, ranges, self._read, first)
+        self.work, self.base, self.change = Buffer(), Buffer(), Buffer()
+        self.to_work = StreamResampler(plan.sample_rate, own, channels)
+        self.to_output = StreamResampler(plan.sample_rate, plan.output_rate, channels)
+        self.back = StreamResampler(own, plan.output_rate, channels)
+        for _ in range(first // DECODED_FRAMES):
+            empty = torch.zeros(channels, DECODED_FRAMES * representation.stride)
+            self.change.append(_through(self.back, empty))
+            self.change.drop(self.given)
+
+    def _beginning(self, channels: int) -> tuple[int, int]:
+        """Return the frames from which is decoded, and encoded, for what is not given yet."""
+        own, representation = self.representation.sample_rate, self.representation
+        frame = self.given * own // self.plan.output_rate // representation.stride
+        # One part more than is wanted: a resampler remembers what came before.
+        first = max(0, frame // DECODED_FRAMES - 1) * DECODED_FRAMES
+        exact = first - reach_of(representation) - representation.refine_context
+        start = self.plan.sampler.warm_up(max(0, exact), channels, ENCODED_FRAMES)
+        return first, start
 
     def push(self, block: Tensor) -> Tensor:
         """Take the next samples (C, n); return restored ones that are ready, (C, any number)."""
-        if self.to_work is None:
+        if not self.is_open:
             self._open(len(block))
         rate = self.plan.sample_rate
         block = blank(block, self.plan.stretches, rate, self.taken)
@@ -120,22 +150,14 @@ class Restoration:
         for resampler, buffer, gain in (
             (self.to_output, self.base, 1.0), (self.to_work, self.work, self.plan.gain),
         ):
-            assert resampler is not None
             if resampler.from_rate != resampler.to_rate:
                 buffer.append(torch.from_numpy(resampler.finish()) * gain)
         with torch.no_grad():
             self._advance(length=self.work.end)
-        assert self.back is not None
         if self.back.from_rate != self.back.to_rate:
             self.change.append(torch.from_numpy(self.back.finish()))
         self.counter.finish()
         return self._ready(is_last=True)
-
-    def _open(self, channels: int) -> None:
-        own, plan = self.representation.sample_rate, self.plan
-        self.to_work = StreamResampler(plan.sample_rate, own, channels)
-        self.to_output = StreamResampler(plan.sample_rate, plan.output_rate, channels)
-        self.back = StreamResampler(own, plan.output_rate, channels)
 
     def _frames_in_all(self) -> int | None:
         if self.plan.samples is None:
@@ -187,133 +209,24 @@ class Restoration:
 
     def _oldest(self) -> int:
         """First frame whose samples may still be asked for."""
-        before = -(-self.representation.context // self.representation.stride)
+        before = reach_of(self.representation)
         return max(0, min(self.encoded - before, self.changes.oldest) - before)
 
     def _ready(self, is_last: bool = False) -> Tensor:
         """Splice what is there of both, the input and its change."""
-        assert self.back is not None
-        channels = self.back.channels
-        count = min(self.base.end, self.change.end) - self.base.start
+        end = min(self.base.end, self.change.end)
         if is_last:
-            count = self.base.end - self.base.start
-            short = self.base.end - self.change.end
-            if short > 0:
-                self.change.append(torch.zeros(channels, short))
-        if count <= 0:
-            return torch.zeros(channels, 0)
-        first = self.base.start
-        base, change = self.base.take(count), self.change.take(count)
+            end = self.base.end
+            if self.change.end < end:
+                self.change.append(torch.zeros(self.channels, end - self.change.end))
+        first = self.given
+        for buffer in (self.base, self.change):
+            buffer.drop(first)
+        if end <= first:
+            return torch.zeros(self.channels, 0)
+        self.given = end
+        base, change = self.base.read(first, end), self.change.read(first, end)
         return spliced(base, change, self.plan.stretches, self.plan.output_rate, first)
-
-
-class _Changes:
-    """Turns restored frames into the change of the audio, at the model's rate."""
-
-    def __init__(
-        self, representation: Representation, ranges: Ranges, read: Callable[[int, int], Tensor]
-    ) -> None:
-        self.representation, self.ranges, self.read = representation, ranges, read
-        self.reach = -(-representation.context // representation.stride)
-        self.context = self.reach + representation.refine_context
-        self.pieces: list[Frames] = []
-        self.restored = self.decoded = 0  # frames
-        self.is_complete = False
-
-    @property
-    def oldest(self) -> int:
-        """First frame that is still to be encoded again."""
-        return max(0, self.decoded - self.context)
-
-    def take(self, pieces: list[Frames]) -> None:
-        """Add restored frames, in order."""
-        for piece in pieces:
-            self.restored = piece.start + piece.x.shape[-1]
-            if piece.missing is None or bool(piece.missing.any()):
-                self.pieces.append(piece)
-
-    def ready(self, samples: int, length: int | None) -> Iterator[Tensor]:
-        """Yield changes (C, n) that follow one another, as far as frames and samples are there."""
-        stride = self.representation.stride
-        total = ENDLESS if length is None else self.representation.frames(length)
-        while self.decoded < total:
-            first = self.decoded
-            stop = min(total, (first // DECODED_FRAMES + 1) * DECODED_FRAMES)
-            until = min(stop + self.context, total)
-            if not self.is_complete and (
-                _complete_until(self.restored, self.ranges) < until
-                or samples_for(self.representation, until) > samples
-            ):
-                return
-            end = stop * stride if length is None or stop < total else length
-            if end > first * stride:
-                yield self._change(first, stop, end, length)
-            self.decoded = stop
-            self.pieces = [
-                p for p in self.pieces if p.start + p.x.shape[-1] > stop - self.context
-            ]
-
-    def _change(self, first: int, stop: int, end: int, length: int | None) -> Tensor:
-        """Return the change of samples from frame ``first`` to sample ``end``."""
-        stride, reach = self.representation.stride, self.reach
-        touched = self._touched(first - reach, stop + reach)
-        change = torch.zeros_like(self.read(first * stride, end))
-        if touched is None:
-            return change
-        total = ENDLESS if length is None else self.representation.frames(length)
-        low, high = max(first, touched[0] - reach), min(stop, touched[1] + reach)
-        start = max(0, low - self.context)
-        last = min(high + self.context, total)
-        z = encode_piece(self.representation, self.read, start, last)
-        samples_stop = end if high == stop else high * stride
-        known = length if last == total else None
-        after, before = (
-            decode_piece(self.representation, x, start, known, low * stride, samples_stop)
-            for x in (self._restored(z, start, known), z)
-        )
-        offset = (low - first) * stride
-        change[:, offset : offset + after.shape[-1]] = after - before
-        return change
-
-    def _touched(self, first: int, stop: int) -> tuple[int, int] | None:
-        """Return the first missing frame and the one after the last within a range."""
-        low, high = ENDLESS, -1
-        for piece in self.pieces:
-            a, b = max(first, piece.start), min(stop, piece.start + piece.x.shape[-1])
-            if a >= b:
-                continue
-            if piece.missing is None:
-                low, high = min(low, a), max(high, b)
-                continue
-            part = piece.missing[..., a - piece.start : b - piece.start]
-            found = part.flatten(0, 2).any(dim=0).nonzero()
-            if len(found):
-                low, high = min(low, a + int(found[0])), max(high, a + int(found[-1]) + 1)
-        return None if high < 0 else (low, high)
-
-    def _restored(self, z: Tensor, first: int, length: int | None) -> Tensor:
-        """Put restored frames into ``z``, made valid and consistent."""
-        x0, missing = z.clone(), torch.zeros_like(z[:, :1], dtype=torch.bool)
-        everywhere = False
-        for piece in self.pieces:
-            a = max(first, piece.start)
-            b = min(first + z.shape[-1], piece.start + piece.x.shape[-1])
-            if a >= b:
-                continue
-            x = piece.x[..., a - piece.start : b - piece.start].float().to(z.device)
-            x0[..., a - first : b - first] = x
-            if piece.missing is None:
-                everywhere = True
-            else:
-                region = piece.missing[..., a - piece.start : b - piece.start].to(z.device)
-                missing[..., a - first : b - first] = region
-        representation = self.representation
-        own = (z.shape[-1] - 1) * representation.stride
-        own = own if length is None else length - first * representation.stride
-        x0 = representation.project(x0)
-        if everywhere:
-            return representation.refine(x0, None, own)
-        return representation.refine(torch.where(missing, x0, z), missing, own)
 
 
 class _Counter:
@@ -354,22 +267,24 @@ def needed_ranges(
     return sampler.needed(missing)
 
 
-def _overlaps(ranges: Ranges, first: int, stop: int) -> list[tuple[int, int]]:
-    cut = [(max(a, first), min(b, stop)) for a, b in ranges]
-    return [(a, b) for a, b in cut if a < b]
+def _overlaps(ranges: Ranges, first: int, stop: int) -> Ranges:
+    cut = ((max(a, first), min(b, stop)) for a, b in ranges)
+    return tuple((a, b) for a, b in cut if a < b)
 
 
-def _complete_until(restored: int, ranges: Ranges) -> int:
-    """Return up to where nothing more is to come, after frames up to ``restored`` have."""
-    for first, stop in ranges:
-        if restored < stop:
-            return max(restored, first)
-    return ENDLESS
+def _joined(ranges: Ranges, more: Ranges) -> Ranges:
+    """Join ranges, of which ``more`` begin no earlier."""
+    joined = list(ranges)
+    for first, stop in more:
+        if first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(stop, joined[-1][1]))
+        else:
+            joined.append((first, stop))
+    return tuple(joined)
 
 
-def _through(resampler: StreamResampler | None, block: Tensor) -> Tensor:
+def _through(resampler: StreamResampler, block: Tensor) -> Tensor:
     """Resample a block; where the rates are equal it keeps its type and values."""
-    assert resampler is not None
     if resampler.from_rate == resampler.to_rate:
         return block
     return torch.from_numpy(resampler.push(block))

@@ -96,6 +96,14 @@ class Sampler(Component, ABC):
         """Return the ranges of frames that a stream must be given to restore ``missing`` ones."""
         return ((0, ENDLESS),)
 
+    def warm_up(self, frame: int, items: int, multiple: int) -> int:
+        """Return a multiple of ``multiple``, from which frames suffice for all from ``frame`` on.
+
+        A stream of B = ``items`` that gets the first frames and those from there on gives, from
+        ``frame`` on, the very numbers of a stream that gets all. Default: 0.
+        """
+        return 0
+
     def with_steps(self, steps: int) -> Sampler:
         """Return this sampler with another number of network evaluations per window."""
         return self.config.model_copy(update={"steps": steps}).build()  # type: ignore[no-any-return]

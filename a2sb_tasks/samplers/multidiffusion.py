@@ -103,6 +103,15 @@ class MultiDiffusion(Sampler):
                 ranges.append((start, stop))
         return tuple(ranges)
 
+    def warm_up(self, frame: int, items: int, multiple: int) -> int:
+        """Each step reaches one window less one hop further; batches must hold the same windows."""
+        assert isinstance(self.inner, StepSampler)
+        window, hop = self.config.window, self.config.hop
+        at_once = max(1, self.config.batch // items)
+        first = max(0, frame - len(self.inner.steps()) * (window - hop) - at_once * hop)
+        aligned = math.lcm(at_once * hop, multiple)
+        return int(first // aligned * aligned)
+
     def pad(self, x: Tensor) -> Tensor:
         """Pad frames cyclically to one window, or to windows at whole hops."""
         window, hop, frames = self.config.window, self.config.hop, x.shape[-1]

@@ -117,14 +117,15 @@ def test_an_interruption_leaves_nothing_half_done(tmp_path, music, model_folder)
     before = source.read_bytes()
     code = """
 import sys
-from a2sb_core.engine import restorer
+from a2sb_core.engine.job import Job
 
-def restore(self, *args, progress=None, **options):
+def run(self, skip=0):
     print("started", flush=True)
     while True:
-        progress(1, 10)
+        self.progress(1, 10)
+        yield from ()
 
-restorer.Restorer.restore = restore
+Job.run = run
 from a2sb_core.cli import main
 main()
 """

@@ -1,5 +1,7 @@
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -307,3 +309,62 @@ def test_weights_that_are_cut_short(low_file, tmp_path, a2sb, fails, broken_mode
     asked = ("--task", "bandwidth", "--model", folder)
     result = a2sb("restore", low_file, "-o", tmp_path / "out.wav", *asked)
     fails(result, "model.safetensors", "can not be read")
+
+
+def test_progress_for_programs(low_file, tmp_path, restore):
+    result = restore(low_file, tmp_path / "out.wav", "--progress", "json", "--quiet")
+    told = [json.loads(line) for line in result.stderr.splitlines()]
+    assert told[-1]["done"] == told[-1]["of"] > 0
+    assert [line["done"] for line in told] == sorted(line["done"] for line in told)
+    assert told[-1]["seconds"] > 0
+
+
+def test_a_long_restoration_is_continued(
+    low_file, tmp_path, a2sb, model_folder, fails, monkeypatch
+):
+    from a2sb_core.engine import filing
+    from a2sb_core.engine.job import Job
+
+    monkeypatch.setattr(filing, "PART_FROM_S", 0.1)
+    whole = Job.run
+
+    def run(self, skip=0):
+        for block in whole(self, skip):
+            yield block[:, : block.shape[1] // 2]
+            raise KeyboardInterrupt
+
+    asked = [
+        "restore", low_file, "--task", "bandwidth", "--model", model_folder, "--device", "cpu",
+        "-o",
+    ]
+    target, expected = tmp_path / "out.wav", tmp_path / "expected.wav"
+    with monkeypatch.context() as patch:
+        patch.setattr(Job, "run", run)
+        result = a2sb(*asked, target)
+    assert result.exit_code == 130
+    assert "interrupted; the finished part is kept in" in result.stderr
+    assert "--resume" in result.stderr
+    fails(a2sb(*asked, target), ".out.wav.part", "--resume")
+    assert a2sb(*asked, target, "--resume").exit_code == 0
+    assert a2sb(*asked, expected).exit_code == 0
+    one, other = (soundfile.read(path)[0] for path in (target, expected))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_a_pipe_can_not_be_continued(low_file, restore, fails):
+    fails(restore(low_file, "-", "--resume"), "can not be continued")
+
+
+def test_from_pipe_to_pipe(low_file, tmp_path, model_folder):
+    command = [
+        sys.executable, "-c", "from a2sb_core.cli import main; main()", "restore",
+        "-", "-o", "-", "--task", "bandwidth",
+        "--model", str(model_folder), "--device", "cpu", "--precision", "fp32",
+    ]
+    with low_file.open("rb") as stream:
+        result = subprocess.run(command, stdin=stream, capture_output=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert b"energy ends at" in result.stderr
+    samples = np.frombuffer(result.stdout[44:], "<f4")
+    assert np.isfinite(samples).all()
+    assert samples.size > 1000

@@ -47,12 +47,8 @@ def whole(restorer, wave, task, damage, seed=0):
 
 
 def in_blocks(restorer, wave, task, damage, sizes):
-    pieces = [
-        block for block in restorer.restore_blocks(
-            wave.split(sizes, dim=-1), RATE, task=task, samples=wave.shape[-1], **damage
-        )
-    ]
-    return torch.cat(pieces, dim=-1)
+    job = restorer.job(wave.split(sizes, dim=-1), RATE, task=task, **damage)
+    return torch.cat(list(job.run()), dim=-1)
 
 
 def assert_same(restored, expected):
@@ -116,9 +112,8 @@ def test_a_stream_of_unknown_length_is_restored_as_it_comes(restorer):
             yield block
 
     out, ahead = [], []
-    for block in restorer.restore_blocks(
-        endless(), RATE, task="bandwidth", cutoff_hz=5000.0, lookahead_s=0.1
-    ):
+    job = restorer.job(endless(), RATE, task="bandwidth", cutoff_hz=5000.0, lookahead_s=0.1)
+    for block in job.run():
         out.append(block)
         ahead.append(given - sum(b.shape[-1] for b in out))
     assert_same(torch.cat(out, dim=-1), whole(restorer, wave, "bandwidth", DAMAGE["bandwidth"]))
@@ -127,9 +122,8 @@ def test_a_stream_of_unknown_length_is_restored_as_it_comes(restorer):
 
 def test_what_is_held_does_not_grow_with_the_length(restorer):
     blocks, held = noise(LONG * 2).split(4000, dim=-1), []
-    damage = restorer.model.corruption.for_task("bandwidth").Parameters(cutoff_hz=5000.0)
-    plan = restorer._plan(blocks, RATE, RATE, "bandwidth", damage, None, 0, None)
-    restoration = Restoration(restorer.model, plan, "fp32")
+    job = restorer.job(blocks, RATE, task="bandwidth", cutoff_hz=5000.0)
+    restoration = Restoration(restorer.model, job.plan, "fp32")
     for block in blocks:
         restoration.push(block)
         held.append(sum(b.end - b.start for b in (
@@ -189,7 +183,7 @@ def test_a_buffer_holds_what_was_not_dropped():
     assert torch.equal(buffer.read(5, 16), samples[:, 5:16])
     buffer.drop(9)
     assert (buffer.start, buffer.end) == (9, 20)
-    assert torch.equal(buffer.take(4), samples[:, 9:13])
+    buffer.drop(13)
     assert torch.equal(buffer.read(13, 99), samples[:, 13:])
     with pytest.raises(IndexError, match="9 to 12 is not in 13 to 20"):
         buffer.read(9, 12)
@@ -197,8 +191,35 @@ def test_a_buffer_holds_what_was_not_dropped():
 
 def test_arrays_that_come_in_blocks_are_taken_too(restorer):
     wave = noise(5000, 2).numpy()
-    blocks = restorer.restore_blocks(
-        np.split(wave, 5, axis=1), RATE, task="bandwidth", cutoff_hz=5000.0
-    )
+    job = restorer.job(np.split(wave, 5, axis=1), RATE, task="bandwidth", cutoff_hz=5000.0)
     expected = restorer.restore(wave, RATE, task="bandwidth", cutoff_hz=5000.0)
-    np.testing.assert_array_equal(torch.cat(list(blocks), dim=-1).numpy(), expected)
+    np.testing.assert_array_equal(torch.cat(list(job.run()), dim=-1).numpy(), expected)
+
+
+@pytest.mark.parametrize(("task", "rate", "output_rate"), [
+    ("bandwidth", RATE, RATE), ("bandwidth", RATE, 48_000), ("inpaint", 48_000, 48_000),
+])
+def test_what_is_there_already_is_left_out_and_the_rest_is_the_same_to_the_bit(
+    restorer, task, rate, output_rate
+):
+    restorer = changed(restorer.model, sampler=windows(), loudness_dbfs=-20.0)
+    blocks = noise(STRIDE * 4 * DECODED_FRAMES).split(20_000, dim=-1)
+    evaluated = []
+    restorer.model.backbone.register_forward_pre_hook(
+        lambda module, inputs: evaluated.append(len(inputs[0]))
+    )
+    job = restorer.job(blocks, rate, task=task, output_rate=output_rate, **DAMAGE[task])
+    whole = torch.cat(list(job.run()), dim=-1)
+    work = sum(evaluated)
+    for skip in (70_001, whole.shape[-1] - 5):
+        evaluated.clear()
+        rest = torch.cat(list(job.run(skip)), dim=-1)
+        assert torch.equal(rest, whole[:, skip:])
+    assert sum(evaluated) < 0.6 * work or task == "inpaint"
+
+
+def test_audio_with_nothing_missing_is_continued_too(restorer):
+    blocks = noise(RATE).split(7000, dim=-1)
+    job = restorer.job(blocks, RATE, task="bandwidth")
+    assert job.damage is None
+    assert torch.equal(torch.cat(list(job.run(9999)), dim=-1), noise(RATE)[:, 9999:])
