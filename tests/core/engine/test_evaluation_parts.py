@@ -1,0 +1,158 @@
+"""Protocols, intervals and what figures are drawn from."""
+
+import numpy as np
+import pytest
+import torch
+from engine_helpers import RATE, noise
+
+from a2sb_core.cli.evaluation_figures import _box
+from a2sb_core.config.evaluate import parse_spec, split_list
+from a2sb_core.engine.profiles import EXPONENTS, phase_histogram, profile
+from a2sb_core.engine.protocols import load_protocols
+from a2sb_core.engine.report import bootstrap_interval, number
+from a2sb_core.engine.results import Result, Results, fingerprint
+from a2sb_core.errors import ConfigError, TaskError
+from a2sb_core.interfaces import Outcome
+
+
+def damage(name, wave, file=None, **options):
+    return load_protocols([name], file)[0].damage(wave, RATE, **options)
+
+
+def share_above(wave, hz):
+    power = torch.fft.rfft(wave.double()).abs().square()
+    return float(power[:, round(hz * wave.shape[-1] / RATE) :].sum() / power.sum())
+
+
+@pytest.mark.parametrize("cutoff_khz", ["4", "12", "3.5"])
+def test_bandwidth_ends_at_the_cutoff(cutoff_khz):
+    wave = noise(RATE)
+    damaged = damage(f"bandwidth-{cutoff_khz}k", wave)
+    cutoff_hz = 1000 * float(cutoff_khz)
+    assert damaged.parameters == {"cutoff_hz": cutoff_hz}
+    assert damaged.wave.shape == wave.shape
+    assert share_above(damaged.wave, 1.01 * cutoff_hz) < 1e-4  # the ends of the clip leak
+    assert share_above(damaged.wave, 0.8 * cutoff_hz) > 0.05
+
+
+def test_gaps_are_in_the_middle_of_every_five_seconds():
+    wave = torch.ones(2, 13 * RATE)
+    damaged = damage("gap-300", wave)
+    assert np.allclose(damaged.parameters["gaps_s"], [(2.35, 2.65), (7.35, 7.65), (12.35, 12.65)])
+    silent = (damaged.wave == 0).all(dim=0)
+    assert int(silent.sum()) == pytest.approx(3 * 0.3 * RATE, abs=6)
+    assert bool(silent[int(2.36 * RATE) : int(2.64 * RATE)].all())
+    assert not damaged.wave[:, : int(2.34 * RATE)].eq(0).any()
+
+
+def test_clips_that_a_protocol_does_not_fit():
+    with pytest.raises(TaskError, match=r"too short: the first gap ends at 2.65 s"):
+        damage("gap-300", noise(RATE))
+    with pytest.raises(TaskError, match="nothing above 22050 Hz"):
+        damage("bandwidth-22.05k", noise(RATE))
+
+
+def test_own_protocols(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text(
+        "low: {corruption: bandwidth, parameters: {cutoff_hz: 3000}}\n"
+        "drawn: {corruption: {name: inpainting, low_s: 0.1, high_s: 0.2}}\n"
+    )
+    wave = noise(2 * RATE)
+    low = damage("low", wave, file)
+    assert share_above(low.wave, 3200) < 1e-3 < 0.1 < share_above(low.wave, 1500)
+    first, again, other = (damage("drawn", wave, file, clip=clip) for clip in ("a", "a", "b"))
+    assert first.parameters == again.parameters != other.parameters
+    (start, end), = first.parameters["gaps_s"]
+    assert 0.1 <= end - start <= 0.2
+    assert not first.wave[:, int(start * RATE) + 1 : int(end * RATE) - 1].any()
+    with pytest.raises(ConfigError, match="known: .*low, drawn"):
+        load_protocols(["hi"], file)
+
+
+@pytest.mark.parametrize(("text", "words"), [
+    ("a: {corruption: bandwith}", "bandwidth"),
+    ("a: {corruption: bandwidth, parameters: {cutoff: 1}}", "cutoff_hz"),
+    ("a: {parameters: {cutoff_hz: 1}}", "a.corruption"),
+])
+def test_wrong_protocol_files(tmp_path, text, words):
+    file = tmp_path / "own.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match="own.yaml: a") as caught:
+        load_protocols(["a"], file)
+    assert words in str(caught.value)
+
+
+def test_lists_and_specs():
+    assert split_list(["a(x=1,y=[2,3]),b", "c,"]) == ("a(x=1,y=[2,3])", "b", "c")
+    spec = parse_spec("a(x=1,y=[2,3],z=no)")
+    assert (spec.name, spec.options) == ("a", {"x": 1, "y": [2, 3], "z": False})
+
+
+def test_bootstrap_interval_is_that_of_the_mean():
+    values = np.random.default_rng(1).normal(3, 2, 400)
+    low, high = bootstrap_interval(values)
+    assert low == pytest.approx(values.mean() - 1.96 * values.std() / 20, abs=0.02)
+    assert high == pytest.approx(values.mean() + 1.96 * values.std() / 20, abs=0.02)
+    assert bootstrap_interval(values) == (low, high) != bootstrap_interval(values, seed=1)
+    assert bootstrap_interval(np.ones(5)) == (1, 1)
+    assert bootstrap_interval(np.ones(1)) is None
+
+
+def test_profiles_look_into_the_gaps():
+    wave = noise(RATE)
+    quiet = wave.clone()
+    quiet[:, RATE // 4 : RATE * 3 // 4] *= 0.1
+    everywhere = np.divide(profile(quiet, RATE, {}), profile(wave, RATE, {}))
+    parameters = {"gaps_s": [(0.3, 0.7)]}
+    inside = np.divide(profile(quiet, RATE, parameters), profile(wave, RATE, parameters))
+    assert everywhere == pytest.approx(0.55, abs=0.06)
+    assert inside == pytest.approx(0.1, rel=1e-3)
+
+
+def test_phase_histogram_counts_by_band_and_size():
+    residual = torch.tensor([1e-3, 1e-3, 0.5, 1e-20])
+    hz = torch.tensor([4100.0, 4200.0, 22000.0, 22000.0])
+    wave = noise(100)
+    parameters = {"cutoff_hz": 4050.0}
+    found = phase_histogram(Outcome(wave, wave, RATE, "", parameters, residual, hz))
+    counts = np.array(found["counts"])
+    assert counts.sum(axis=1).tolist() == [2, 0, 0, 0, 0, 0, 0, 0, 2]
+    assert EXPONENTS[counts[0].argmax()] == pytest.approx(-3, abs=0.11)
+    assert phase_histogram(Outcome(wave, wave, RATE)) is None
+
+
+def test_boxes_are_quantiles():
+    values = np.random.default_rng(0).lognormal(-6, 2, 20_000)
+    counts = np.histogram(np.log10(values), EXPONENTS)[0]
+    box = _box(counts)
+    wanted = np.quantile(values, [0.001, 0.25, 0.5, 0.75, 0.999])
+    found = [box[name] for name in ("whislo", "q1", "med", "q3", "whishi")]
+    np.testing.assert_allclose(found, wanted, rtol=0.25)
+    assert _box(np.zeros(130)) is None
+
+
+def test_results_are_kept_and_the_last_line_counts(tmp_path):
+    path = tmp_path / "results.jsonl"
+    store = Results(path)
+    store.add(Result("k", "clip", "task", "system", {"a": 1.0, "b": float("nan")}))
+    store.add(Result("k", "clip", "task", "system", {"a": 2.0}))
+    with path.open("a") as file:
+        file.write('{"key": "torn')
+    again = Results(path)
+    assert again.get("k").values == {"a": 2.0}
+    assert path.read_text().count("\n") == 1  # tidied
+    assert Results(path, fresh=True).get("k") is None
+
+
+def test_fingerprints_differ():
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+
+
+@pytest.mark.parametrize(("value", "text"), [
+    (None, "-"), (0.0, "0.00"), (1.234, "1.23"), (0.0831, "0.083"), (-0.5, "-0.50"),
+    (1.2e-5, "1.2e-05"),
+])
+def test_numbers(value, text):
+    assert number(value) == text
