@@ -36,8 +36,8 @@ def gather_experts(folders: Sequence[Path]) -> Model:
     for (_, folder), model in zip(ranges, models, strict=True):
         if model.config != first.config or not _same_statistics(model, first):
             raise ModelError(
-                f"{folder} and {ranges[0][1]} are of different compositions or statistics: fine-tune "
-                "all experts from one model"
+                f"{folder} and {ranges[0][1]} differ in their composition or statistics: "
+                "fine-tune all experts from one model"
             )
     experts = default_registry().resolve("backbone", EXPERTS)
     cuts = tuple(high for (_, high), _ in ranges[:-1])

@@ -25,6 +25,9 @@ TRIES = 20
 SLACK_S, SLACK = 1.0, 0.01
 """A file may be so much shorter than its manifest says: durations are rounded, or estimates."""
 
+MP3_PREROLL = 8 * 1152
+"""Frames of an MP3 lean on those before them: right after a seek, libsndfile returns silence."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -114,8 +117,9 @@ class Segments(Dataset[Segment]):
             _check_duration(source, frames / rate)
             wanted = -(-self.length * rate // self.sample_rate)
             start = int(rng.integers(max(1, frames - wanted + 1)))
-            file.seek(start)
-            audio = file.read(wanted, dtype="float32", always_2d=True)
+            before = min(start, MP3_PREROLL) if file.format == "MP3" else 0
+            file.seek(start - before)
+            audio = file.read(before + wanted, dtype="float32", always_2d=True)[before:]
         if len(audio) < min(wanted, frames - start):
             raise ValueError(f"it breaks off at {(start + len(audio)) / rate:.2f} s")
         if not np.isfinite(audio).all():

@@ -14,10 +14,12 @@ from engine_helpers import (
     write_samples,
 )
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.tensorboard import SummaryWriter
 
 from a2sb_core.engine.checkpoint import load_model, save_model
 from a2sb_core.engine.model import Model
-from a2sb_core.engine.training import Trainer
+from a2sb_core.engine.training import Trainer, _accelerate
 from a2sb_core.errors import ModelError, TrainingError
 
 
@@ -320,6 +322,94 @@ def test_validation_is_without_dropout_and_disturbs_nothing(folder):
     assert all(math.isfinite(value) for value in values.values())
     log = EventAccumulator(str(often.output / "tensorboard")).Reload()
     assert [event.step for event in log.Scalars("loss/validation/t=0.5")] == [1, 2, 3]
+
+
+def test_recomputing_blocks_changes_nothing_but_memory(folder):
+    plain = without_dropout()
+    backbone = {**plain.backbone.model_dump(), "checkpointing": True}
+    _, losses = train(config(folder, model=plain, steps=3))
+    again = model_config(backbone=backbone)
+    _, same = train(config(folder, model=again, steps=3, output=folder / "again"))
+    assert same == losses
+
+
+def test_a_gradient_that_is_not_a_number_ends_the_run(folder):
+    trainer = Trainer(config(folder))
+    weight = trainer.model.backbone.input_projection.weight
+    weight.register_hook(lambda gradient: gradient * float("inf"))
+    before = weight.detach().clone()
+    with pytest.raises(TrainingError, match=r"the gradient is (nan|inf) at step 0; .*file\d\.wav"):
+        trainer.run()
+    assert torch.equal(weight, before)
+
+
+def test_checkpoints_of_the_first_release_can_be_gone_on_from(folder):
+    """They came from torch's own average of the model."""
+    settings = config(folder, steps=2, checkpoint_every=1)
+    trainer, _ = train(settings)
+    written = state(settings.output, 1)
+    old = AveragedModel(trainer.model, use_buffers=False)
+    old.update_parameters(trainer.model)
+    assert old.state_dict().keys() == written["ema"].keys()
+    assert int(written["ema"]["n_averaged"]) == int(old.state_dict()["n_averaged"]) == 1
+    del written["config"]["validation"], written["config"]["deterministic"]
+    del written["config"]["data"]["sources"]
+    for path in settings.output.glob("*.pt"):
+        path.unlink()
+    torch.save(written | {"ema": old.state_dict()}, settings.output / "checkpoint-00000001.pt")
+    resumed, losses = train(config(folder, steps=3))
+    assert list(losses) == [2, 3]
+    assert resumed.average.count == 3
+
+
+def test_the_log_is_closed_and_holds_what_was_done_when_a_run_fails(folder, monkeypatch):
+    closed = []
+    close = SummaryWriter.close
+    monkeypatch.setattr(SummaryWriter, "close", lambda self: (closed.append(1), close(self)))
+
+    def fail(step, loss):
+        if step == 3:
+            raise RuntimeError("on purpose")
+
+    settings = config(folder, log_every=1)
+    with pytest.raises(RuntimeError, match="on purpose"):
+        Trainer(settings).run(on_step=fail)
+    assert closed
+    log = EventAccumulator(str(settings.output / "tensorboard")).Reload()
+    assert [event.step for event in log.Scalars("loss/train")] == [1, 2]
+    assert {"data/wait_share", "data/padded", "data/quiet", "gradient_norm"} <= set(
+        log.Tags()["scalars"]
+    )
+
+
+def test_a_resumed_log_does_not_show_steps_twice(folder):
+    settings = config(folder, log_every=1)
+    kill_after(settings, 4)
+    train(settings)
+    log = EventAccumulator(str(settings.output / "tensorboard")).Reload()
+    assert [event.step for event in log.Scalars("loss/train")] == [1, 2, 3, 4, 5, 6]
+
+
+def test_the_end_says_what_became_of_the_data(folder, caplog):
+    write_samples(folder / "audio" / "short.wav", noise(200)[0])
+    with caplog.at_level(logging.INFO):
+        trainer, _ = train(config(folder, batch_size=4))
+    padded = trainer.tally.counts["padded"]
+    assert f"of 24 segments {padded} were padded with silence" in caplog.text
+    assert "waited for data" in caplog.text
+    assert 0 <= trainer.tally.wait_share < 1
+
+
+def test_a_device_with_a_number_is_the_one_that_is_used(folder, monkeypatch):
+    chosen = []
+    monkeypatch.setattr("a2sb_core.engine.training.choose_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    settings = config(folder, device="cuda:1")
+    assert _accelerate(settings)[1] == torch.device("cuda:1")
+    assert chosen == [torch.device("cuda:1")]
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(TrainingError, match="cuda:1 is one device, and there are several"):
+        _accelerate(settings)
 
 
 def test_an_absent_device_is_refused(folder):
