@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,6 +44,72 @@ def list_plugins(
         })
         return
     _print_tables(registry, kind)
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Import everything the plugins add; tell what is wrong and what to do (exit code 1)."""
+    from dataclasses import asdict
+
+    from a2sb_core.plugins import default_registry
+    from a2sb_core.plugins.doctor import examine
+
+    registry = default_registry()
+    findings = examine(registry)
+    broken = sum(finding.is_broken for finding in findings)
+    if as_json:
+        print_json({"findings": [asdict(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            state = "broken" if finding.is_broken else "note"
+            origin = f"{finding.distribution} {finding.version}".rstrip()
+            typer.echo(f"{state}: plugin `{finding.plugin}` of {origin}")
+            typer.echo(f"  what: {finding.what}\n  do:   {finding.advice}\n")
+        strangers = {entry.distribution for entry in registry.entries() if not entry.builtin}
+        typer.echo(f"{len(strangers)} installed distributions add something; {broken} broken")
+    if broken:
+        raise typer.Exit(1)
+
+
+@app.command()
+def check(
+    distribution: Annotated[str, typer.Argument(metavar="DIST", help="As pip calls it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check what an installed distribution adds against the laws of its kind (exit code 1)."""
+    from dataclasses import asdict
+
+    from a2sb_core.testing.checking import check_distribution
+
+    verdicts = []
+    for verdict in check_distribution(distribution):
+        verdicts.append(verdict)
+        if not as_json:
+            typer.echo(f"{verdict.state:<7} {verdict.kind} `{verdict.name}`: {verdict.law}")
+            if verdict.detail:
+                typer.echo(f"        {verdict.detail}")
+    failed = sum(not verdict.is_fine for verdict in verdicts)
+    if as_json:
+        print_json({"verdicts": [asdict(verdict) for verdict in verdicts]})
+    else:
+        typer.echo(f"{len(verdicts) - failed} of {len(verdicts)} checks passed")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What configurations call it.")],
+    kind: Annotated[str, typer.Option(help="Such as corruption or sampler.")] = "corruption",
+    into: Annotated[Path, typer.Option(help="Where to make the plugin's folder.")] = Path(),
+) -> None:
+    """Write a new plugin: a distribution with a component and a test, both working."""
+    from a2sb_core.plugins.skeleton import write_skeleton
+
+    folder = write_skeleton(name, kind, into)
+    typer.echo(f"wrote {folder}; install it with `pip install -e {folder}`, then run its tests")
 
 
 def _print_tables(registry: Registry, kind: str | None) -> None:

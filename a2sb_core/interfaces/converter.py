@@ -27,13 +27,13 @@ class Converter(Component, ABC):
         notice: what a user must be told of the licence of those weights.
 
     Example:
-        >>> from a2sb_core.interfaces import ComponentConfig, Converted, Converter
+        >>> from a2sb_core.interfaces import ComponentConfig, Converter, ModelError
         >>> class Nothing(Converter):
         ...     notice = "These weights are in the public domain."
         ...     class Config(ComponentConfig):
         ...         name: str = "nothing"
         ...     def convert(self, sources):
-        ...         raise ValueError(f"{len(sources)} files, none understood")
+        ...         raise ModelError(f"not understood: {', '.join(map(str, sources))}")
         >>> Nothing.Config().build().notice
         'These weights are in the public domain.'
     """

@@ -154,3 +154,13 @@ class WaveformCorruption(Corruption):
     def observe(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
         """Take the damaged audio as it is."""
         return Degraded(item.z, None)
+
+    def detect(self, blocks: Iterable[Tensor], sample_rate: int) -> Any | None:
+        """Take the audio as damaged: nothing need be known, unless ``Parameters`` has no defaults.
+
+        Raises:
+            TaskError: it has none; the message lists what must be given.
+        """
+        if any(field.is_required() for field in self.Parameters.model_fields.values()):
+            return super().detect(blocks, sample_rate)
+        return self.Parameters()

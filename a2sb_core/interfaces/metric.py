@@ -47,13 +47,18 @@ class Metric(Component, ABC):
 
     Example:
         >>> import torch
-        >>> from a2sb_core.interfaces import ComponentConfig, Metric
+        >>> from a2sb_core.interfaces import ComponentConfig, Metric, Outcome
         >>> class MeanSquare(Metric):
         ...     higher_is_better = False
         ...     class Config(ComponentConfig):
         ...         name: str = "mean_square"
         ...     def measure(self, truth, estimate, sample_rate):
         ...         return float(((truth - estimate) ** 2).mean())
+        ...     @staticmethod
+        ...     def contract_cases():
+        ...         from a2sb_core.testing import Case
+        ...         known = Outcome(torch.ones(1, 4), torch.zeros(1, 4), 44100)
+        ...         return [Case(MeanSquare.Config(), known_values=((known, 1.0),))]
         >>> MeanSquare.Config().build().measure(torch.ones(1, 4), torch.zeros(1, 4), 44100)
         1.0
     """

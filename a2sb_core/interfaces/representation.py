@@ -32,7 +32,7 @@ class Representation(Component, nn.Module, ABC):
         ...     '''Audio cut into frames of four samples; the samples are the rows.'''
         ...     class Config(ComponentConfig):
         ...         name: str = "samples"
-        ...     channels, sample_rate, rows, stride, context = 1, 44100, 4, 4, 0
+        ...     channels, sample_rate, rows, stride, context = 1, 44100, 4, 4, 4
         ...     def frames(self, length):
         ...         return -(-length // 4)
         ...     def encode(self, wave):
@@ -43,7 +43,7 @@ class Representation(Component, nn.Module, ABC):
         ...         return z[:, 0].mT.flatten(-2)[:, :length]
         ...     def grid(self, length):
         ...         times = torch.arange(self.frames(length)) * 4 / 44100
-        ...         return Grid(44100, torch.arange(4) * 11025.0, times, 4 / 44100)
+        ...         return Grid(44100, torch.arange(4) * 5512.5, times, 4 / 44100)
         >>> samples, wave = Samples.Config().build(), torch.randn(2, 10)
         >>> z = samples.encode(wave)
         >>> z.shape, bool((samples.decode(z, 10) == wave).all())

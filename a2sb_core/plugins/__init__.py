@@ -6,16 +6,20 @@ from a2sb_core.plugins.registry import (
     KINDS,
     RESOURCE_KINDS,
     AmbiguousNameError,
+    ApiVersionError,
     BrokenTargetError,
     Entry,
     Failure,
+    HookError,
     Registrar,
     Registry,
+    TakenNameError,
     UnknownNameError,
 )
 
 __all__ = [
     "API_VERSION", "BUILTIN_PLUGINS", "KINDS", "RESOURCE_KINDS", "AmbiguousNameError",
-    "BrokenTargetError", "Entry", "Failure", "Registrar", "Registry", "UnknownNameError",
-    "default_registry", "discover", "hookimpl", "hookspec", "reset",
+    "ApiVersionError", "BrokenTargetError", "Entry", "Failure", "HookError", "Registrar",
+    "Registry", "TakenNameError", "UnknownNameError", "default_registry", "discover", "hookimpl",
+    "hookspec", "reset",
 ]

@@ -21,7 +21,15 @@ import pluggy
 
 from a2sb_core.errors import PluginError
 from a2sb_core.plugins import hookspecs
-from a2sb_core.plugins.registry import Entry, Failure, Registrar, Registry, describe
+from a2sb_core.plugins.registry import (
+    ApiVersionError,
+    Entry,
+    Failure,
+    HookError,
+    Registrar,
+    Registry,
+    describe,
+)
 
 BUILTIN_PLUGINS = ("a2sb_tasks.plugin", "a2sb_backbones.plugin")
 GROUP = "a2sb"
@@ -75,16 +83,19 @@ def _collect(plugin: Any, registrar: Registrar) -> None:
     module = sys.modules.get(getattr(plugin, "__module__", ""))
     made_for = getattr(plugin, "A2SB_API_VERSION", getattr(module, "A2SB_API_VERSION", None))
     if made_for is not None and str(made_for).split(".")[0] != hookspecs.API_VERSION.split(".")[0]:
-        raise PluginError(
+        raise ApiVersionError(
             f"it is made for version {made_for} of the plugin API; this is {hookspecs.API_VERSION}"
         )
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
-    manager.register(plugin)
-    manager.check_pending()
+    try:
+        manager.register(plugin)
+        manager.check_pending()
+    except pluggy.PluginValidationError as error:
+        raise HookError(" ".join(str(error).split())) from error
     implementations = manager.hook.a2sb_register.get_hookimpls()
     if not any("registrar" in one.argnames for one in implementations):
-        raise PluginError("it has no `@hookimpl def a2sb_register(registrar)`")
+        raise HookError("it has no `@hookimpl def a2sb_register(registrar)`")
     manager.hook.a2sb_register(registrar=registrar)
 
 

@@ -39,6 +39,18 @@ class BrokenTargetError(PluginError):
     """A plugin's target can not be imported, or is not what its kind needs."""
 
 
+class TakenNameError(PluginError):
+    """A plugin adds a name that is reserved, or that its distribution has added already."""
+
+
+class HookError(PluginError):
+    """A plugin has no hook that can be called."""
+
+
+class ApiVersionError(PluginError):
+    """A plugin is made for another version of the plugin API."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One name that a plugin adds, and where it comes from."""
@@ -162,7 +174,9 @@ class Registry:
                 reason = f"the {entry.kind} `{entry.name}` is taken by {taken[0].origin}"
                 if taken[0].qualified != entry.qualified:
                     reason += f"; this one is `{entry.qualified}`"
-                failure = Failure(entry.plugin, entry.distribution, entry.version, reason)
+                failure = Failure(
+                    entry.plugin, entry.distribution, entry.version, reason, TakenNameError(reason)
+                )
                 if entry.builtin:
                     raise failure.error()
                 problems.append(failure)

@@ -23,7 +23,7 @@ def build(case: Case, condition: int = CONDITION, seed: int = 0) -> Backbone:
         made: Backbone = case.config.build(channels=CHANNELS, condition_channels=condition)
         with torch.no_grad():
             for parameter in made.parameters():
-                parameter += 0.05 * torch.randn_like(parameter)
+                parameter.add_(0.05 * torch.randn_like(parameter))
     return made.eval()
 
 

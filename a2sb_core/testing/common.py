@@ -52,20 +52,21 @@ def registered_without_torch(case: Case) -> None:
     )
     for entry in found:
         require(
-            not _imports_torch(entry.distribution),
+            not _imports_torch(entry.distribution, tuple(path for path in sys.path if path)),
             f"listing the plugins of {entry.distribution} imports torch: let the module of the "
             "entry point import nothing but `hookimpl`, and give targets as text",
         )
 
 
 @cache
-def _imports_torch(distribution: str) -> bool:
+def _imports_torch(distribution: str, paths: tuple[str, ...]) -> bool:
+    """Whether looking for the plugins of a distribution on these paths imports torch."""
     code = (
         "import sys; from a2sb_core.plugins import default_registry; default_registry(); "
         "sys.exit(3 if 'torch' in sys.modules else 0)"
     )
-    paths = os.pathsep.join(path for path in sys.path if path)
-    environment = {**os.environ, "A2SB_PLUGINS": distribution, "PYTHONPATH": paths}
+    path = os.pathsep.join(paths)
+    environment = {**os.environ, "A2SB_PLUGINS": distribution, "PYTHONPATH": path}
     environment.pop("A2SB_STRICT_PLUGINS", None)
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
     return done.returncode == 3
@@ -154,7 +155,7 @@ def global_randomness_is_untouched(case: Case) -> None:
 
 
 def _global_states() -> dict[str, Any]:
-    keys, place = np.random.get_state(legacy=False)["state"].values()  # type: ignore[call-overload]
+    keys, place = np.random.get_state(legacy=False)["state"].values()
     return {
         "torch": torch.get_rng_state(), "numpy": (keys.tolist(), place),
         "random": random.getstate(),

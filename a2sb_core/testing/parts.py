@@ -58,7 +58,8 @@ def sound(length: int, items: int = 2, seed: int = 0) -> Tensor:
     u = (torch.arange(fade, dtype=torch.float64) + 0.5) / fade
     ramp = 0.5 - 0.5 * torch.cos(math.pi * u)
     window = torch.cat([ramp, torch.ones(length - 2 * fade), ramp.flip(0)])
-    return (0.2 * torch.fft.irfft(spectrum, length) * window).float()
+    wave: Tensor = 0.2 * torch.fft.irfft(spectrum, length) * window
+    return wave.float()
 
 
 def region(items: int, rows: int, frames: int, seed: int = 0) -> Tensor:
@@ -93,7 +94,8 @@ class Spectra(Representation):
     def encode(self, wave: Tensor) -> Tensor:
         """Encode (B, T) into real and imaginary part, (B, 2, F, W)."""
         padding = self.frames(wave.shape[-1]) * self.stride - wave.shape[-1]
-        stretches = torch.nn.functional.pad(wave, (0, padding)).unflatten(-1, (-1, self.stride))
+        padded = torch.nn.functional.pad(wave, (0, padding))
+        stretches = padded.reshape(len(wave), -1, self.stride)
         spectrum = torch.fft.rfft(stretches, norm="ortho")
         return torch.view_as_real(spectrum).permute(0, 3, 2, 1).contiguous()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -101,7 +102,7 @@ def calls(case: Case) -> list[Call]:
         ),
         Call(
             "denoise without a region",
-            lambda *given: prediction.denoise(as_network, bridge, *given, None),
+            lambda xt, t, x1: prediction.denoise(as_network, bridge, xt, t, x1, None),
             (batch.xt, batch.t, batch.x1),
         ),
     ]
@@ -128,7 +129,7 @@ def zero_loss_denoises(case: Case) -> None:
     prediction = build(case)
     for has_region in (True, False):
         batch = _batch(has_region, dtype=torch.float64)
-        output = _least(lambda y, batch=batch: _errors(prediction, batch, y), batch.x0)
+        output = _least(partial(_errors, prediction, batch), batch.x0)
         least = float(_errors(prediction, batch, output)[_wanted(batch)].mean().detach())
         require(least < 1e-6, f"no network output has zero loss; the least found is {least:.3g}")
         found = _estimate(prediction, batch, output)

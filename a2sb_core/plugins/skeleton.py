@@ -1,0 +1,164 @@
+"""A new plugin as its own distribution: the example of an interface, with tests that pass."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import keyword
+import re
+from importlib import resources
+from pathlib import Path
+
+from a2sb_core.errors import PluginError
+from a2sb_core.plugins.hookspecs import API_VERSION
+from a2sb_core.plugins.registry import KINDS
+
+BASES = {"sampler": "StepSampler"}
+"""Classes whose example is taken, where an interface has several."""
+
+PYPROJECT = """\
+[build-system]
+requires = ["setuptools>=77"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "{distribution}"
+version = "0.1.0"
+description = "The {kind} `{name}` for a2sb"
+readme = "README.md"
+requires-python = ">=3.11"
+dependencies = ["a2sb"]
+
+[project.optional-dependencies]
+dev = ["pytest"]
+
+[project.entry-points.a2sb]
+{name} = "{package}.plugin"
+
+[tool.setuptools]
+packages = ["{package}"]
+"""
+
+PLUGIN = '''\
+"""Names what this package adds; imports nothing heavy."""
+
+from a2sb_core.plugins import hookimpl
+
+A2SB_API_VERSION = "{api}"
+
+
+@hookimpl
+def a2sb_register(registrar):
+    """Add the {kind}."""
+    registrar.add("{kind}", "{name}", "{package}.{name}:{title}", summary="what it is, in short")
+'''
+
+TEST = '''\
+"""The contract: what every {kind} must obey."""
+
+from {package}.{name} import {title}
+
+from a2sb_core.testing import contract
+
+test_contract = contract("{kind}", {cases})
+'''
+
+README = """\
+# {distribution}
+
+The {kind} `{name}` for a2sb.
+
+    pip install -e '.[dev]'
+    pytest                          # the laws of a {kind}
+    a2sb plugins list --kind {kind}
+    a2sb plugins check {distribution}
+
+A configuration names it: `{kind}: {name}`. The class is in `{package}/{name}.py`.
+"""
+
+
+def skeleton(name: str, kind: str) -> dict[str, str]:
+    """Return the files of a new plugin by their path.
+
+    Raises:
+        PluginError: the kind is unknown, or the name makes no module.
+    """
+    if kind not in KINDS:
+        raise PluginError(f"unknown kind `{kind}`; kinds: {', '.join(KINDS)}")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise PluginError(
+            f"malformed name `{name}`: use lower-case letters, digits and `_`, a letter first"
+        )
+    source, title = _example(name, kind)
+    package = f"a2sb_{name}"
+    cases = f"{title}.contract_cases()" if "contract_cases" in source else f"[{title}.Config()]"
+    words = {
+        "name": name, "kind": kind, "title": title, "package": package, "api": API_VERSION,
+        "distribution": package.replace("_", "-"), "cases": cases,
+    }
+    return {
+        "pyproject.toml": PYPROJECT.format(**words),
+        "README.md": README.format(**words),
+        f"{package}/__init__.py": f'"""The {kind} `{name}` for a2sb."""\n',
+        f"{package}/plugin.py": PLUGIN.format(**words),
+        f"{package}/{name}.py": source,
+        f"tests/test_{name}.py": TEST.format(**words),
+    }
+
+
+def write_skeleton(name: str, kind: str, parent: Path) -> Path:
+    """Write a new plugin into a folder of its own in ``parent``; return that folder.
+
+    Raises:
+        PluginError: as :func:`skeleton`, or the folder is there already.
+    """
+    files = skeleton(name, kind)
+    folder = parent / f"a2sb_{name}".replace("_", "-")
+    if folder.exists():
+        raise PluginError(f"{folder} exists already; choose another name, or move it away")
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder
+
+
+def _example(name: str, kind: str) -> tuple[str, str]:
+    """Return the module of the interface's own example, and its class, both renamed."""
+    steps = [step.source for step in _doctest(kind)]
+    (code,) = (step for step in steps if step.startswith("class "))
+    imports = [step for step in steps if step.startswith(("import ", "from "))]
+    (old,) = re.findall(r"class (\w+)\(", code)[:1]
+    title = "".join(word.capitalize() for word in name.split("_"))
+    code = re.sub(rf"\b{old}\b", title, code)
+    code = re.sub(r'name: str = "\w+"', f'name: str = "{name}"', code)
+    code = re.sub(r'task = "\w+"', f'task = "{name}"', code)
+    lines = _spaced(code.replace("\'\'\'", '"""').rstrip().split("\n"))
+    head = f'"""The {kind} `{name}`."""\n\n' + "\n".join(imports).replace("\n\n", "\n")
+    return f"{head}\n\n{lines}\n", title
+
+
+def _doctest(kind: str) -> list[doctest.Example]:
+    """Read the example of an interface from its source: importing it would import torch."""
+    module = resources.files("a2sb_core.plugins").joinpath(f"../interfaces/{kind}.py")
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    named = [
+        (node.name, ast.get_docstring(node) or "") for node in tree.body
+        if isinstance(node, ast.ClassDef)
+    ]
+    wanted = [
+        text for name, text in named
+        if "Example:" in text and name == BASES.get(kind, name) and "\n    >>> class" in text
+    ]
+    return doctest.DocTestParser().get_examples(wanted[0])
+
+
+def _spaced(lines: list[str]) -> str:
+    """Put empty lines before the methods and the nested classes of an example."""
+    spaced: list[str] = []
+    for line in lines:
+        starts = re.match(r"    (def|class|@)", line) is not None
+        decorated = bool(spaced) and spaced[-1].lstrip().startswith("@")
+        if starts and not decorated and len(spaced) > 0:
+            spaced.append("")
+        spaced.append(line)
+    return "\n".join(spaced)

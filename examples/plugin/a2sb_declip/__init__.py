@@ -1,0 +1,1 @@
+"""Declipping for a2sb."""

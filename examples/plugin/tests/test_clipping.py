@@ -1,0 +1,18 @@
+"""The contract of a corruption, and what clipping is."""
+
+import torch
+from a2sb_declip.clipping import Clipping
+
+from a2sb_core.testing import Case, contract
+
+test_contract = contract("corruption", [
+    Case(Clipping.Config(), ranges={"drive_db": (3, 18)}),
+    Case(Clipping.Config(low_db=0, high_db=1), ranges={"drive_db": (0, 1)}),
+])
+
+
+def test_six_decibels_halve_the_peak():
+    """A drive of 6 dB leaves half of the peak."""
+    wave = torch.tensor([[0.1, -0.2, 0.8]])
+    clipped = Clipping.Config().build().apply(wave, Clipping.Parameters(drive_db=6.0206), None)
+    torch.testing.assert_close(clipped, torch.tensor([[0.1, -0.2, 0.4]]))
