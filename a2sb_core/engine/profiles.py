@@ -37,7 +37,7 @@ def profile(wave: Tensor, sample_rate: int, parameters: Mapping[str, Any]) -> li
             inside |= (times_s >= start) & (times_s < end)
         magnitude = magnitude[:, inside] if bool(inside.any()) else magnitude
     rows = magnitude[: N_FFT // 2].mean(dim=1)
-    means: list[float] = rows.unflatten(0, (BANDS, -1)).mean(dim=1).tolist()
+    means: list[float] = rows.reshape(BANDS, -1).mean(dim=1).tolist()
     return means
 
 

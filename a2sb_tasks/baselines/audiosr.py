@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 from collections.abc import Mapping
 from functools import cached_property
@@ -48,14 +49,13 @@ class AudioSR(AudioRestorer):
     @cached_property
     def _package(self) -> Any:
         try:
-            import audiosr
+            return importlib.import_module("audiosr")
         except ImportError as error:
             raise A2SBError(
                 "the restorer `audiosr` needs the package audiosr, which pins old versions of "
                 "others: install it in an environment of its own, with a2sb, by "
                 "`pip install audiosr`"
             ) from error
-        return audiosr
 
     @cached_property
     def _model(self) -> Any:

@@ -70,7 +70,8 @@ class Sparse(GapFiller):
     def _size(self, gap: int) -> int:
         """Return the samples of a frame: even parts, and fast to transform."""
         least = max(self.config.window, int(self.config.span * gap))
-        return self.config.overlap * int(scipy.fft.next_fast_len(-(-least // self.config.overlap)))
+        overlap: int = self.config.overlap
+        return overlap * int(scipy.fft.next_fast_len(-(-least // overlap)))
 
     def explain(self, frame: Array, known: Flags) -> Array:
         """Fill the unknown samples of a windowed frame (N,) by ADMM with hard thresholding.

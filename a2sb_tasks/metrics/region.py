@@ -35,7 +35,9 @@ def missing_samples(wave: Tensor, sample_rate: int, parameters: Mapping[str, Any
     if "cutoff_hz" in parameters:
         spectrum = torch.fft.rfft(wave)
         freqs_hz = torch.arange(spectrum.shape[-1]) * sample_rate / wave.shape[-1]
-        return torch.fft.irfft(spectrum * (freqs_hz >= parameters["cutoff_hz"]), wave.shape[-1])
+        kept = spectrum * (freqs_hz >= parameters["cutoff_hz"])
+        highs: Tensor = torch.fft.irfft(kept, wave.shape[-1])
+        return highs
     if "gaps_s" in parameters:
         times_s = torch.arange(wave.shape[-1], dtype=torch.float64) / sample_rate
         part = wave[:, _within(times_s, parameters["gaps_s"])]

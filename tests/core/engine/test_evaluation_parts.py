@@ -66,7 +66,7 @@ def test_own_protocols(tmp_path):
     (start, end), = first.parameters["gaps_s"]
     assert 0.1 <= end - start <= 0.2
     assert not first.wave[:, int(start * RATE) + 1 : int(end * RATE) - 1].any()
-    with pytest.raises(ConfigError, match="known: .*low, drawn"):
+    with pytest.raises(ConfigError, match=r"known: .*low, drawn"):
         load_protocols(["hi"], file)
 
 
@@ -78,7 +78,7 @@ def test_own_protocols(tmp_path):
 def test_wrong_protocol_files(tmp_path, text, words):
     file = tmp_path / "own.yaml"
     file.write_text(text)
-    with pytest.raises(ConfigError, match="own.yaml: a") as caught:
+    with pytest.raises(ConfigError, match=r"own\.yaml: a") as caught:
         load_protocols(["a"], file)
     assert words in str(caught.value)
 
