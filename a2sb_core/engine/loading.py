@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from torch.utils.data import DataLoader
 
 from a2sb_core.engine.segments import Segment, Segments
+from a2sb_core.errors import TrainingError
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,20 @@ class Share:
             yield list(range(start + self.rank, start + self.batch_size, self.processes))
 
 
-def load_batches(segments: Segments, share: Share, workers: int) -> Iterable[list[Segment]]:
-    """Read a process's batches ahead, in their order."""
+def load_batches(segments: Segments, share: Share, workers: int) -> Iterator[list[Segment]]:
+    """Read a process's batches ahead, in their order.
+
+    Raises:
+        TrainingError: there is no readable audio.
+    """
     loader: DataLoader[Segment] = DataLoader(
         segments, batch_sampler=share, collate_fn=list, num_workers=workers,
         prefetch_factor=4 if workers else None,
     )
-    return loader
+    try:
+        yield from loader
+    except TrainingError as error:  # a worker's comes with the worker's traceback as its message
+        raise TrainingError(str(error).rpartition(f"{TrainingError.__name__}: ")[2]) from error
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
+from safetensors import SafetensorError
 
 from a2sb_core.config.run import TrainConfig
 from a2sb_core.errors import TrainingError
@@ -59,6 +60,24 @@ def clear_leftovers(run: Path) -> None:
         shutil.rmtree(staging, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Say what could not be written, and from where the run can go on.
+
+    Raises:
+        TrainingError: the disk is full, or the like.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch wraps what its writer meets
+        former = latest_checkpoint(path.parent)
+        kept = f"the last checkpoint is {former.name}" if former else "there is no checkpoint yet"
+        raise TrainingError(
+            f"{path} could not be written: {_cause(error)}; {kept}. "
+            "Make room and run the same command again to go on from there"
+        ) from error
+
+
 def write_checkpoint(state: dict[str, Any], run: Path, step: int, keep: int) -> Path:
     """Write a training checkpoint aside, rename it, and remove all but the last ``keep``.
 
@@ -67,20 +86,16 @@ def write_checkpoint(state: dict[str, Any], run: Path, step: int, keep: int) -> 
     """
     path = run / f"checkpoint-{step:08d}.pt"
     partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
-    except (OSError, RuntimeError) as error:  # torch wraps what its writer runs into
-        partial.unlink(missing_ok=True)
-        former = latest_checkpoint(run)
-        kept = f"the last one is {former.name}" if former else "there is none yet"
-        raise TrainingError(
-            f"the checkpoint {path} could not be written: {_cause(error)}; {kept}. "
-            "Make room and run the same command again to go on from there"
-        ) from error
+    with writing(path):
+        try:
+            with partial.open("wb") as file:
+                torch.save(state, file)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.rename(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
     for old in sorted(run.glob("checkpoint-*.pt"))[:-keep]:
         old.unlink()
     return path

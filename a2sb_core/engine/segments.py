@@ -74,7 +74,8 @@ class Segments(Dataset[Segment]):
         self.sources, self.length, self.sample_rate = list(sources), length, sample_rate
         self.count, self.seed, self.gain_db = count, seed, gain_db
         self.loudness_dbfs = loudness_dbfs
-        self.chances = _chances(self.sources, group_weights or {})
+        reached = _chances(self.sources, group_weights or {}).cumsum()
+        self.reached = reached / reached[-1]  # a share of all draws falls to each file and before
         self.unreadable: dict[Path, str] = {}
         self._levels: dict[Path, float] = {}
 
@@ -87,7 +88,7 @@ class Segments(Dataset[Segment]):
         rng = np.random.Generator(np.random.Philox(key=key))
         silent, quiet, skipped = None, 0, {}
         for _ in range(TRIES):
-            source = self.sources[int(rng.choice(len(self.sources), p=self.chances))]
+            source = self.sources[int(self.reached.searchsorted(rng.random(), side="right"))]
             try:
                 segment = self._cut(source, rng)
             except (soundfile.LibsndfileError, OSError, ValueError) as error:

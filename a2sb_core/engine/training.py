@@ -40,6 +40,7 @@ from a2sb_core.engine.runs import (
     read_checkpoint,
     set_aside_checkpoints,
     write_checkpoint,
+    writing,
 )
 from a2sb_core.engine.segments import Segment, Segments
 from a2sb_core.engine.sharding import place, place_optimizer, shard, sharding_asked, whole
@@ -110,13 +111,20 @@ class Trainer:
                 self._report(writer, loss, norm, on_step)
             model = self.average.gather()
             if main:
-                save_model(model, output / "model", overwrite=True, notes={RUN_NAME: account})
+                with writing(output / "model"):
+                    save_model(model, output / "model", overwrite=True, notes={RUN_NAME: account})
                 self._sum_up()
 
     def validate(self, segments: list[Segment]) -> dict[str, float]:
         """Loss of the averaged model at fixed times with fixed noise, by time."""
-        model = self.average.gather().to(self.device)
-        return losses_by_time(model, segments, self.config.seed, self.accelerator.autocast())
+        return self._losses(self.average.gather().to(self.device), segments)
+
+    def _losses(self, model: Model, segments: list[Segment]) -> dict[str, float]:
+        at_once = self.config.batch_size // (
+            self.accelerator.num_processes * self.config.accumulate
+        )
+        autocast = self.accelerator.autocast
+        return losses_by_time(model, segments, self.config.seed, at_once, autocast)
 
     def _train_step(self, segments: list[Segment]) -> tuple[float, float]:
         """One optimizer step over this process's share of the batch: loss and gradient norm."""
@@ -209,7 +217,7 @@ class Trainer:
         """Measure the averaged model and show what it restores."""
         assert self.held_out is not None
         segments = [self.held_out[i] for i in range(self.config.batch_size)]
-        losses = losses_by_time(model, segments, self.config.seed, self.accelerator.autocast())
+        losses = self._losses(model, segments)
         for name, value in losses.items():
             writer.add_scalar(f"loss/validation/{name}", value, self.step)
         examples = self.restoration.run(model, self.device)
@@ -291,7 +299,8 @@ class Trainer:
             self.config, self.segments.sources, self.step, self.accelerator.num_processes,
             str(self.device), earlier=path,
         ))
-        path.write_text(text)
+        with writing(path):
+            path.write_text(text)
         return text
 
     def _state(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -54,19 +54,25 @@ class Example:
 
 
 def losses_by_time(
-    model: Model, segments: Sequence[Segment], seed: int,
-    autocast: AbstractContextManager[object],
+    model: Model, segments: Sequence[Segment], seed: int, at_once: int,
+    autocast: Callable[[], AbstractContextManager[object]],
 ) -> dict[str, float]:
-    """Return the loss of a model at fixed times, with fixed damage and noise."""
-    losses = {}
-    with torch.no_grad(), autocast:
-        draws = generators(segments, seed)
-        batch = degrade(model, list(segments), draws)
-        noise = draw_noise(batch.x0, draws)
-        for time in TIMES:
-            t = torch.full((len(batch.x0),), time, device=batch.x0.device)
-            losses[f"t={time}"] = float(batch_loss(model, batch, t, noise, model.bridge))
-    return losses
+    """Return the loss of a model at fixed times, with fixed damage and noise.
+
+    ``at_once`` segments are computed together; the loss is that of all of them.
+    """
+    sums, count = dict.fromkeys(TIMES, 0.0), 0.0
+    for start in range(0, len(segments), at_once):
+        part = segments[start : start + at_once]
+        draws = generators(part, seed)
+        with torch.no_grad(), autocast():
+            batch = degrade(model, list(part), draws)
+            noise, one = draw_noise(batch.x0, draws), torch.ones_like(batch.count)
+            for time in TIMES:
+                t = torch.full((len(batch.x0),), time, device=batch.x0.device)
+                sums[time] += float(batch_loss(model, batch, t, noise, model.bridge, one))
+        count += float(batch.count)
+    return {f"t={time}": total / max(1.0, count) for time, total in sums.items()}
 
 
 class Restoration:

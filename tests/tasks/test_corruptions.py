@@ -186,6 +186,18 @@ def test_drawn_gaps_cover_their_range_and_lie_within_the_audio():
     assert sum(sizes) / 400 == pytest.approx(0.85, abs=0.07)
 
 
+@pytest.mark.parametrize(("config", "fields"), [
+    (Bandwidth.Config, {"low_hz": 9000, "high_hz": 3000}),
+    (Bandwidth.Config, {"low_hz": 17_000}),
+    (Inpainting.Config, {"low_s": 1.0, "high_s": 0.5}),
+])
+def test_ranges_must_ascend(config, fields):
+    with pytest.raises(ValueError, match=r"low_\w+ \([\d.]+\) must not exceed high_\w+ \([\d.]+\)"):
+        config(**fields)
+    same = {name: 1000 for name in config.model_fields if name.startswith(("low", "high"))}
+    assert config(**same).build().draw(2000.0, generator(0)) is not None
+
+
 @given(duration=st.floats(0.001, 4), seed=st.integers(0, 10_000))
 def test_drawn_gaps_leave_something_of_short_audio(duration, seed):
     (start, end), = Inpainting.Config().build().draw(duration, generator(seed)).gaps_s

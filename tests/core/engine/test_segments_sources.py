@@ -9,7 +9,7 @@ import torch
 from engine_helpers import RATE, limited, noise, write_audio, write_samples
 
 from a2sb_core.config.run import DataConfig
-from a2sb_core.engine.loading import Share, Tally
+from a2sb_core.engine.loading import Share, Tally, load_batches
 from a2sb_core.engine.segments import Segment, Segments
 from a2sb_core.engine.sources import Source, group_weights, load_sources
 from a2sb_core.errors import TrainingError
@@ -208,6 +208,16 @@ def test_a_file_that_breaks_off_is_skipped(tmp_path):
     data = segments([Source(good, 0.3, 22_050.0), Source(torn, 0.3, 22_050.0)], length=12_000)
     assert all(str(good) in data[i].origin for i in range(20))
     assert set(data.unreadable) == {torn}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_that_nothing_can_be_read_is_told_in_one_line(tmp_path, workers):
+    data = segments([Source(tmp_path / "absent.wav", 1.0, 22_050.0)])
+    with pytest.raises(TrainingError) as caught:
+        list(load_batches(data, Share(0, 2, 2), workers))
+    assert str(caught.value).startswith("no readable audio in 20 draws; first problem: ")
+    assert "absent.wav" in str(caught.value)
+    assert "Traceback" not in str(caught.value)
 
 
 def test_processes_divide_a_step_among_them():

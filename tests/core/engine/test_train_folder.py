@@ -15,6 +15,7 @@ import pytest
 import torch
 import yaml
 from engine_helpers import train_config, write_audio
+from safetensors import SafetensorError
 
 from a2sb_core.config.load import dump
 from a2sb_core.engine.runs import LOCK_NAME, alone_in, latest_checkpoint, write_checkpoint
@@ -118,6 +119,20 @@ def test_a_full_disk_is_told_and_the_former_checkpoint_stays(folder, monkeypatch
     losses = {}
     Trainer(settings).run(on_step=losses.__setitem__)
     assert list(losses) == [3, 4, 5, 6]
+
+
+def test_a_disk_that_is_full_for_the_model_is_told(folder, monkeypatch):
+    def full(*_):
+        raise SafetensorError("Error while serializing: No space left on device")
+
+    settings = config(folder, steps=1)
+    monkeypatch.setattr("a2sb_core.engine.checkpoint.save_file", full)
+    message = r"run/model could not be written: .*No space left.*is checkpoint-00000001\.pt"
+    with pytest.raises(TrainingError, match=message):
+        Trainer(settings).run()
+    monkeypatch.undo()
+    Trainer(settings).run()
+    assert (settings.output / "model" / "model.safetensors").is_file()
 
 
 def test_the_newest_checkpoints_stay(tmp_path):

@@ -8,8 +8,9 @@ import torch
 from engine_helpers import RATE, limited, model_config, noise, train_config, write_samples
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from a2sb_core.engine.objective import batch_loss, degrade, draw_noise, generators
 from a2sb_core.engine.training import Trainer
-from a2sb_core.engine.validation import spectrograms
+from a2sb_core.engine.validation import losses_by_time, spectrograms
 from a2sb_core.errors import A2SBError, ConfigError
 
 
@@ -69,6 +70,20 @@ def test_the_metrics_are_those_of_the_clips(folder):
     assert first.clip.wave.shape == first.restored.shape == (1, round(0.2 * RATE))
     again = trainer.restoration.run(model, trainer.device)
     assert torch.equal(again[0].restored, first.restored)
+
+
+def test_the_loss_is_that_of_all_segments_however_many_are_computed_at_once(folder):
+    trainer = Trainer(config(folder))
+    segments = [trainer.segments[i] for i in range(5)]
+    model, autocast = trainer.average.gather(), trainer.accelerator.autocast
+    whole, parts = (losses_by_time(model, segments, 0, count, autocast) for count in (5, 2))
+    assert parts == pytest.approx(whole, rel=1e-5)
+    with torch.no_grad():
+        draws = generators(segments, 0)
+        batch = degrade(model, segments, draws)
+        noise, t = draw_noise(batch.x0, draws), torch.full((5,), 0.5)
+        expected = batch_loss(model, batch, t, noise, model.bridge)
+    assert whole["t=0.5"] == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_restoring_disturbs_nothing(folder):
