@@ -190,6 +190,10 @@ class StepSampler(Sampler):
 
     looks_back = False
 
+    def draws(self, step: Step) -> bool:
+        """Whether :meth:`step` looks at the noise there; drawing takes time."""
+        return True
+
     @abstractmethod
     def step(
         self, bridge: Bridge, x0: Tensor, xt: Tensor, x1: Tensor, step: Step, noise: Tensor
@@ -211,12 +215,17 @@ class StepSampler(Sampler):
 
     def advance(
         self, bridge: Bridge, x0: Tensor, xt: Tensor, x1: Tensor, missing: Tensor | None,
-        step: Step, noise: Tensor,
+        step: Step, noise: Noise, start: int = 0,
     ) -> tuple[Tensor, Tensor]:
-        """Return x_s, and the estimate of x0 with what is not missing taken from x1."""
+        """Return x_s of frames from ``start`` on, and x0 with what is known taken from x1."""
         if missing is not None:
             x0 = torch.where(missing, x0, x1)
-        return (x0 if step.s == 0 else self.step(bridge, x0, xt, x1, step, noise)), x0
+        if step.s == 0:
+            return x0, x0
+        drawn = xt
+        if self.draws(step):
+            drawn = noise.at(step.index, start, start + xt.shape[-1]).to(xt)
+        return self.step(bridge, x0, xt, x1, step, drawn), x0
 
     def sample(
         self, denoiser: Denoiser, bridge: Bridge, x1: Tensor, missing: Tensor | None,
@@ -227,8 +236,7 @@ class StepSampler(Sampler):
         for step in steps:
             x0 = denoiser(x, step.t.to(x).expand(len(x)), x1, missing)
             step = replace(step, before=before)
-            drawn = noise.at(step.index, 0, x.shape[-1]).to(x)
-            x, x0 = self.advance(bridge, x0, x, x1, missing, step, drawn)
+            x, x0 = self.advance(bridge, x0, x, x1, missing, step, noise)
             before = Estimate(step.t, x0) if self.looks_back else None
             if on_step is not None:
                 on_step(step.index, len(steps))

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from a2sb_core.config.load import load_yaml, to_yaml
-from a2sb_core.plugins import default_registry
+from a2sb_core.errors import PluginError
+from a2sb_core.plugins import Entry, default_registry
 from a2sb_core.testing.compare import equal, leaves, require_close
 from a2sb_core.testing.laws import EVERY_KIND, Case, law, module_of, require
 from a2sb_core.testing.parts import Call
@@ -41,9 +42,7 @@ def run(call: Call) -> Any:
 @law(EVERY_KIND)
 def registered_without_torch(case: Case) -> None:
     """Where it is registered, its name is that of Config, and listing it imports no torch."""
-    component = case.config.component
-    target = f"{component.__module__}:{component.__qualname__}"
-    found = [entry for entry in default_registry().entries(case.kind) if entry.target == target]
+    found = [entry for entry in default_registry().entries(case.kind) if _is_of(entry, case)]
     names = [entry.name for entry in found]
     declared = type(case.config).model_fields["name"].default
     require(
@@ -56,6 +55,17 @@ def registered_without_torch(case: Case) -> None:
             f"listing the plugins of {entry.distribution} imports torch: let the module of the "
             "entry point import nothing but `hookimpl`, and give targets as text",
         )
+
+
+def _is_of(entry: Entry, case: Case) -> bool:
+    """Whether an entry stands for the component of a case."""
+    component = case.config.component
+    if entry.target.partition(":")[2] != component.__qualname__:
+        return False
+    try:
+        return default_registry().resolve(entry.kind, entry.qualified) is component
+    except PluginError:
+        return False
 
 
 @cache

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from a2sb_core.interfaces.sampler import Estimate, Frames, Sampler, SamplerStream, StepSampler
+from a2sb_core.interfaces.sampler import (
+    Estimate,
+    Frames,
+    Ranges,
+    Sampler,
+    SamplerStream,
+    StepSampler,
+)
 from a2sb_core.interfaces.types import Noise
 from a2sb_core.testing.compare import require_close, require_finite
 from a2sb_core.testing.laws import Case, law, require
@@ -16,8 +25,10 @@ from a2sb_core.testing.parts import Brownian, Call, as_denoiser, normal, region
 
 KIND = "sampler"
 CHANNELS, ROWS, FRAMES = 2, 4, 45
+LONG = 240
+"""Frames of a recording that is longer than what a sampler looks back."""
 PUSHES = (7, 1, 16, 20, 1)
-"""Frames of the pieces of a stream."""
+"""Frames of the pieces of a stream, again and again."""
 ROUNDING = 1e-5
 
 
@@ -151,7 +162,7 @@ def stream_equals_whole(case: Case) -> None:
     sampler, x1 = build(case), _x1()
     for missing in (_missing(), None):
         whole = _sample(sampler, x1, missing)
-        found = _streamed(sampler, x1, missing, ((0, FRAMES),))
+        found = _streamed(sampler, x1, missing, torch.ones(FRAMES, dtype=torch.bool))
         require_close(found, whole, ROUNDING, "sampled as a stream, and in one piece")
 
 
@@ -163,18 +174,45 @@ def stream_needs_what_it_says(case: Case) -> None:
     missing[..., 30:33] = True
     needed = sampler.needed(((30, 33),))
     whole = _sample(sampler, x1, missing)[..., 30:33]
-    found = _streamed(sampler, x1, missing, needed)[..., 30:33]
+    found = _streamed(sampler, x1, missing, _within(needed, FRAMES))[..., 30:33]
     require_close(found, whole, ROUNDING, f"sampled from the frames {needed}, and from all")
 
 
-def _streamed(
-    sampler: Sampler, x1: Tensor, missing: Tensor | None, ranges: tuple[tuple[int, int], ...]
-) -> Tensor:
-    """Push pieces, leaving out frames outside of ``ranges``; what never comes back is NaN."""
+@law(KIND)
+def warm_up_suffices(case: Case) -> None:
+    """A stream of the first frames and those from ``warm_up`` on gives the very numbers of all."""
+    sampler, x1 = build(case), normal(2, CHANNELS, ROWS, LONG, seed=1)
+    missing = region(2, ROWS, LONG)
+    whole = _streamed(sampler, x1, missing, torch.ones(LONG, dtype=torch.bool))
+    for frame in (LONG // 2, LONG - 20):
+        start = sampler.warm_up(frame, 2, 8)
+        require(
+            0 <= start <= frame and start % 8 == 0,
+            f"warm_up({frame}, 2, 8) is {start}: no multiple of 8 from 0 to {frame}",
+        )
+        wanted = _within(sampler.needed(()), LONG)
+        wanted[start:] = True
+        found = _streamed(sampler, x1, missing, wanted)
+        require_close(
+            found[..., frame:], whole[..., frame:], 0.0,
+            f"frames from {frame} on, of a stream from {start} on and of all",
+        )
+
+
+def _within(ranges: Ranges, frames: int) -> Tensor:
+    """Return which frames lie in ranges, (frames,)."""
+    wanted = torch.zeros(frames, dtype=torch.bool)
+    for first, end in ranges:
+        wanted[first : min(end, frames)] = True
+    return wanted
+
+
+def _streamed(sampler: Sampler, x1: Tensor, missing: Tensor | None, wanted: Tensor) -> Tensor:
+    """Push the wanted frames in pieces; what never comes back is NaN."""
     noise = Noise(1, CHANNELS, ROWS)
     stream: SamplerStream = sampler.stream(as_denoiser, Brownian.Config().build(), noise)
     found = torch.full_like(x1, torch.nan)
-    place = last = 0
+    last = 0
 
     def take(pieces: list[Frames]) -> None:
         nonlocal last
@@ -183,12 +221,20 @@ def _streamed(
             last = piece.start + piece.x.shape[-1]
             found[..., piece.start : last] = piece.x
 
-    for count in PUSHES:
-        for first, end in ranges:
-            a, b = max(place, first), min(place + count, end)
-            if a < b:
-                part = None if missing is None else missing[..., a:b]
-                take(stream.push(Frames(a, x1[..., a:b], part)))
-        place += count
-    take(stream.finish(FRAMES))
+    for first, end in _pieces(wanted):
+        part = None if missing is None else missing[..., first:end]
+        take(stream.push(Frames(first, x1[..., first:end], part)))
+    take(stream.finish(len(wanted)))
     return found
+
+
+def _pieces(wanted: Tensor) -> Iterator[tuple[int, int]]:
+    """Cut the wanted frames into ranges of uneven length."""
+    sizes, first = itertools.cycle(PUSHES), 0
+    while first < len(wanted):
+        end = min(first + next(sizes), len(wanted))
+        for is_wanted, run in itertools.groupby(range(first, end), lambda k: bool(wanted[k])):
+            frames = list(run)
+            if is_wanted:
+                yield frames[0], frames[-1] + 1
+        first = end

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
@@ -35,10 +36,11 @@ class GapFiller(AudioRestorer):
             raise TaskError(f"{self.config.name} does the task `inpaint`, given gaps_s")
         restored = wave.clone()
         gaps = gap_samples(parameters["gaps_s"], sample_rate, wave.shape[-1])
-        ends = [start for start, _ in gaps[1:]] + [wave.shape[-1]]
+        end_of_all = (wave.shape[-1], wave.shape[-1])
         for channel in restored:
             filled = channel.double().numpy().copy()
-            for (start, stop), end in zip(gaps, ends, strict=True):
+            following = itertools.zip_longest(gaps, gaps[1:], fillvalue=end_of_all)
+            for (start, stop), (end, _) in following:
                 filled[start:stop] = 0
                 filled[start:stop] = self.fill(filled, start, stop, end)
                 channel[start:stop] = torch.from_numpy(filled[start:stop]).to(channel)

@@ -90,7 +90,8 @@ class Preconditioned(Prediction):
     ) -> Tensor:
         """Return D of the class description."""
         inputs, skip, scale = self._precondition(bridge, xt, t, x1, missing)
-        return skip + scale * network(inputs, t, condition("missing", x1, missing))
+        output = network(inputs, t, condition("missing", x1, missing))
+        return skip + scale * output
 
     def errors(
         self, network: Network, bridge: Bridge, x0: Tensor, xt: Tensor, t: Tensor, x1: Tensor,
@@ -116,15 +117,15 @@ class Preconditioned(Prediction):
         residual = torch.tensor(self.config.residual, device=xt.device).reshape(-1, 1, 1)
         deviation = self.spread * residual
         total = (a * deviation) ** 2 + variance
-        centred = xt - a * self.mean
         # The input is scaled by what x_t really spreads, the skip by what is left to say of it.
         spread_t = ((a * self.spread) ** 2 + variance).sqrt()
-        inputs = centred / spread_t
-        if self.config.shrink:
-            inputs = inputs * (a * self.spread / spread_t)
+        gain = a * self.spread / spread_t**2 if self.config.shrink else 1 / spread_t
+        inputs = (xt * gain).sub_(gain * a * self.mean)
         if missing is not None:
-            inputs = torch.where(missing, inputs, (x1 - self.mean) / self.spread)
-        skip = self.mean + a * deviation**2 / total * centred
+            known = (x1 / self.spread).sub_(self.mean / self.spread)
+            inputs = torch.where(missing, inputs, known)
+        share = a * deviation**2 / total
+        skip = (xt * share).add_((1 - share * a) * self.mean)
         scale = variance.sqrt() * deviation / total.sqrt()
         return inputs, skip, scale.clamp(min=self.SMALLEST_SCALE)
 

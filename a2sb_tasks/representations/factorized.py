@@ -7,6 +7,8 @@ from torch import Tensor
 
 from a2sb_tasks.representations.stft import STFTRepresentation
 
+SMALLEST = 1e-20  # keeps the direction of an empty bin finite; its magnitude is lost
+
 
 class Factorized(STFTRepresentation):
     """X1 = A^p, X2 = cos Theta, X3 = sin Theta, (6) and (7).
@@ -69,7 +71,7 @@ class Factorized(STFTRepresentation):
         magnitude = bins.abs()
         for _ in range(self.config.phase_iterations):
             again = self.spectrum(self.waveform(bins, length))
-            turned = torch.polar(magnitude, again.angle())
+            turned = again * (magnitude / again.abs().clamp(min=SMALLEST))
             bins = torch.where(missing, turned, bins)
         return torch.where(missing[:, None], self._factorize(bins), z)
 

@@ -30,6 +30,10 @@ class ODE(StepSampler):
 
         name: str = "ode"
 
+    def draws(self, step: Step) -> bool:
+        """Never."""
+        return False
+
     def step(
         self, bridge: Bridge, x0: Tensor, xt: Tensor, x1: Tensor, step: Step, noise: Tensor
     ) -> Tensor:

@@ -50,6 +50,10 @@ class Implicit(StepSampler):
         """Order 2 uses the estimate of the step before."""
         return self.config.order == 2
 
+    def draws(self, step: Step) -> bool:
+        """At t = 1, and where there is fresh noise."""
+        return self.config.eta > 0 or float(step.t) == 1
+
     def step(
         self, bridge: Bridge, x0: Tensor, xt: Tensor, x1: Tensor, step: Step, noise: Tensor
     ) -> Tensor:

@@ -147,8 +147,8 @@ class Wavefront(SamplerStream):
         self.loose = [left] if left.x.shape[-1] else []
 
     def _stored(self, x: Tensor) -> Tensor:
-        """Return a copy of its own, where hops in flight are kept."""
-        return x.to("cpu", copy=True) if self.on_host else x.clone()
+        """Put a hop where those in flight are kept; a view keeps its whole piece in memory."""
+        return x.cpu() if self.on_host else x
 
     def _run(self, arrived: int, is_last: bool = False) -> list[Frames]:
         """Run every step on the hops before ``arrived``; return what leaves the last step."""
@@ -205,11 +205,9 @@ class Wavefront(SamplerStream):
 
     def _stepped(self, hop: Hop, index: int, step: Step) -> Hop:
         """Move a hop of which all windows are done to the next time."""
-        start = index * self.hop
-        drawn = self.noise.at(step.index, start, start + self.hop).to(hop.x)
         x, x0 = self.inner.advance(
             self.bridge, hop.estimate(), hop.x, hop.x1, hop.missing,
-            replace(step, before=hop.before), drawn,
+            replace(step, before=hop.before), self.noise, index * self.hop,
         )
         before = Estimate(step.t, x0) if self.inner.looks_back else None
         return replace(hop, x=x, before=before, total=None, norm=None)

@@ -535,6 +535,31 @@ class NeedsMore(Jump):
         return Placed()
 
 
+@breaks("warm_up_suffices")
+class StartsCold(Jump):
+    """Each frame echoes the one before: a stream must have seen all of them."""
+
+    def needed(self, missing):
+        return ((0, 4),)
+
+    def warm_up(self, frame, items, multiple):
+        return frame // multiple * multiple
+
+    def stream(self, denoiser, bridge, noise, on_frames=None):
+        class Echoing:
+            last = 0.0
+
+            def push(self, piece):
+                for frame in piece.x.unbind(dim=-1):
+                    self.last = frame + 0.9 * self.last
+                return [type(piece)(piece.start, piece.x + self.last[..., None], piece.missing)]
+
+            def finish(self, frames):
+                return []
+
+        return Echoing()
+
+
 # Backbones.
 
 

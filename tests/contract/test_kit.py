@@ -42,7 +42,7 @@ OWN = {
     "sampler": [
         "perfect_denoiser_gives_x0", "observed_content_is_kept", "times_are_told",
         "steps_are_reported", "step_is_elementwise_in_frames", "stream_equals_whole",
-        "stream_needs_what_it_says",
+        "stream_needs_what_it_says", "warm_up_suffices",
     ],
     "metric": [
         "answers_with_a_number", "equal_recordings_are_best", "more_noise_is_worse",

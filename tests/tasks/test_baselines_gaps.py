@@ -176,3 +176,10 @@ def test_gap_samples_join_and_stay_within():
 def test_silence_is_the_identity():
     wave = white(900, 2)
     assert torch.equal(Silence.Config().build().restore_audio(wave, RATE, "any", {}), wave)
+
+
+@pytest.mark.parametrize("name", ["autoregressive", "sparse"])
+def test_a_gap_beyond_the_end_changes_nothing(name):
+    wave = tones()
+    _, restored = restore(name, wave, (wave.shape[-1] / RATE + 1, wave.shape[-1] / RATE + 2))
+    assert torch.equal(restored, wave)
