@@ -44,6 +44,33 @@ class SourceConfig(FrozenConfig):
     weight: float = Field(1.0, gt=0)
 
 
+class AugmentConfig(FrozenConfig):
+    """Changes of training segments; all off by default, and validation has none.
+
+    Attributes:
+        semitones: largest random change of pitch and tempo, up or down.
+        mix: share of the segments that a second segment is added to.
+        mix_db: range of the second one's gain.
+        codec: share of the segments treated as a lossy codec would: a low-pass and 16 bits. The
+            true bandwidth stays that of the file, so that the empty top of a spectrum is learned.
+        codec_hz: range of that cutoff.
+    """
+
+    semitones: float = Field(0.0, ge=0, le=12)
+    mix: float = Field(0.0, ge=0, le=1)
+    mix_db: tuple[float, float] = (-12.0, 0.0)
+    codec: float = Field(0.0, ge=0, le=1)
+    codec_hz: tuple[float, float] = (16_500.0, 20_000.0)
+
+    @model_validator(mode="after")
+    def _check(self) -> AugmentConfig:
+        for name in ("mix_db", "codec_hz"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise ValueError(f"{name}: its range must ascend; got {low:g} to {high:g}")
+        return self
+
+
 class DataConfig(FrozenConfig):
     """Where training audio comes from and how segments are cut from it.
 
@@ -57,6 +84,7 @@ class DataConfig(FrozenConfig):
         group_weights: share of the segments drawn from each group of the manifest ``source``; by
             default groups are ignored and files drawn by duration.
         gain_db: random gain of a segment, plus or minus.
+        augment: further random changes of a segment.
         validation_files: files set aside for validation in each source that is a folder.
         workers: processes that read audio.
     """
@@ -66,6 +94,7 @@ class DataConfig(FrozenConfig):
     frames: int = Field(256, ge=1)
     group_weights: dict[str, float] = Field(default_factory=dict)
     gain_db: float = Field(0.0, ge=0)
+    augment: AugmentConfig = AugmentConfig()
     validation_files: int = Field(4, ge=0)
     workers: int = Field(1, ge=0)
 

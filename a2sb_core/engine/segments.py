@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from a2sb_core.audio.arrays import FloatArray
+from a2sb_core.config.run import AugmentConfig
+from a2sb_core.engine.augmentation import imitate_codec, speed_factor
 from a2sb_core.engine.sources import Source
 from a2sb_core.errors import TrainingError
 
@@ -64,16 +67,17 @@ class Segments(Dataset[Segment]):
         gain_db: random gain, plus or minus.
         loudness_dbfs: level files are brought to; None leaves them.
         group_weights: share of each group.
+        augment: further random changes.
     """
 
     def __init__(
         self, sources: Sequence[Source], length: int, sample_rate: int, count: int, seed: int,
         gain_db: float = 0.0, loudness_dbfs: float | None = None,
-        group_weights: dict[str, float] | None = None,
+        group_weights: dict[str, float] | None = None, augment: AugmentConfig | None = None,
     ) -> None:
         self.sources, self.length, self.sample_rate = list(sources), length, sample_rate
         self.count, self.seed, self.gain_db = count, seed, gain_db
-        self.loudness_dbfs = loudness_dbfs
+        self.loudness_dbfs, self.augment = loudness_dbfs, augment or AugmentConfig()
         reached = _chances(self.sources, group_weights or {}).cumsum()
         self.reached = reached / reached[-1]  # a share of all draws falls to each file and before
         self.unreadable: dict[Path, str] = {}
@@ -86,6 +90,13 @@ class Segments(Dataset[Segment]):
         """Draw segment ``index``."""
         key = np.array([self.seed & (2**64 - 1), index], dtype=np.uint64)
         rng = np.random.Generator(np.random.Philox(key=key))
+        segment = self._draw(rng, index)
+        if self.augment.mix and rng.random() < self.augment.mix:
+            return _mix(segment, self._draw(rng, index), rng.uniform(*self.augment.mix_db))
+        return segment
+
+    def _draw(self, rng: np.random.Generator, index: int) -> Segment:
+        """Cut segments at random places until one is readable and sounds."""
         silent, quiet, skipped = None, 0, {}
         for _ in range(TRIES):
             source = self.sources[int(self.reached.searchsorted(rng.random(), side="right"))]
@@ -116,7 +127,9 @@ class Segments(Dataset[Segment]):
         with soundfile.SoundFile(source.path) as file:
             rate, frames = file.samplerate, file.frames
             _check_duration(source, frames / rate)
-            wanted = -(-self.length * rate // self.sample_rate)
+            speed = speed_factor(self.augment.semitones, rng)
+            played = rate * speed  # the rate at which the samples of the file go by
+            wanted = math.ceil(self.length * played / self.sample_rate)
             start = int(rng.integers(max(1, frames - wanted + 1)))
             before = min(start, MP3_PREROLL) if file.format == "MP3" else 0
             file.seek(start - before)
@@ -126,13 +139,16 @@ class Segments(Dataset[Segment]):
         if not np.isfinite(audio).all():
             raise ValueError("the file holds NaN or infinite samples")
         mono = _pick_channel(audio, rng)
-        if rate != self.sample_rate:
-            mono = soxr.resample(mono, rate, self.sample_rate)
+        if played != self.sample_rate:
+            mono = soxr.resample(mono, played, self.sample_rate)
         mono = np.pad(mono[: self.length], (0, max(0, self.length - len(mono))))
+        if self.augment.codec and rng.random() < self.augment.codec:
+            mono = imitate_codec(mono, rng.uniform(*self.augment.codec_hz), self.sample_rate)
         gain_db = self._loudness_gain_db(source) + self.gain_db * (2 * rng.random() - 1)
         wave = torch.from_numpy(mono * np.float32(10 ** (gain_db / 20)))
         origin = f"{source.path} at {start / rate:.2f} s"
-        return Segment(wave, min(source.max_hz, rate / 2), origin, padded=frames < wanted)
+        max_hz = min(source.max_hz, rate / 2) * speed
+        return Segment(wave, max_hz, origin, padded=frames < wanted)
 
     def _loudness_gain_db(self, source: Source) -> float:
         """Gain that brings the whole file, not the segment, to the wanted level."""
@@ -157,6 +173,19 @@ def _check_duration(source: Source, held_s: float) -> None:
         raise ValueError(
             f"the manifest says {source.duration_s:g} s, and the file holds {held_s:g} s"
         )
+
+
+def _mix(segment: Segment, other: Segment, gain_db: float) -> Segment:
+    """Add another segment to one; the bandwidth of both is that of the narrower."""
+    return replace(
+        segment,
+        wave=segment.wave + 10 ** (gain_db / 20) * other.wave,
+        max_hz=min(segment.max_hz, other.max_hz),
+        origin=f"{segment.origin} + {other.origin}",
+        padded=segment.padded or other.padded,
+        quiet=segment.quiet + other.quiet,
+        skipped={**segment.skipped, **other.skipped},
+    )
 
 
 def _pick_channel(audio: FloatArray, rng: np.random.Generator) -> FloatArray:

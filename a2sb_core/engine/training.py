@@ -250,6 +250,7 @@ class Trainer:
             gain_db=data.gain_db,
             loudness_dbfs=self.config.model.loudness_dbfs,
             group_weights=group_weights(data) if split == "train" else None,
+            augment=data.augment if split == "train" else None,
         )
 
     def _batches(self) -> Iterable[list[Segment]]:
