@@ -11,6 +11,7 @@ from a2sb_core.cli.output import print_json
 
 if TYPE_CHECKING:
     from a2sb_core.config.component import FrozenConfig
+    from a2sb_core.config.tree import Node
 
 app = typer.Typer(no_args_is_help=True, help="Show, check and describe configurations.")
 
@@ -42,11 +43,29 @@ def _config() -> None:
 
 
 @app.command()
-def show(source: Source, overrides: Overrides = None, kind: Kind = None) -> None:
+def show(
+    source: Source, overrides: Overrides = None, kind: Kind = None,
+    origins: Annotated[
+        bool, typer.Option("--origins", help="One line a value, with where it came from: file and "
+                           "line, preset, --set or default.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
     """Print a configuration with every default filled in, as YAML."""
-    from a2sb_core.config.load import to_yaml
+    from a2sb_core.config import load
 
-    typer.echo(to_yaml(_resolve(source, overrides, kind)), nl=False)
+    config, tree = _resolve(source, overrides, kind)
+    if not origins:
+        print_json(load.dump(config)) if as_json else typer.echo(load.to_yaml(config), nl=False)
+        return
+    traced = load.trace(config, tree)
+    if as_json:
+        print_json({line.path: line._asdict() for line in traced})
+        return
+    texts = [f"{line.path}: {line.value}" for line in traced]
+    width = min(60, max(map(len, texts)))
+    for text, line in zip(texts, traced, strict=True):
+        typer.echo(f"{text:<{width}}  # {line.origin}")
 
 
 @app.command()
@@ -68,12 +87,15 @@ def schema(
     print_json(json_schema(_class(kind)))
 
 
-def _resolve(source: str, overrides: list[str] | None, kind: ConfigType | None) -> FrozenConfig:
+def _resolve(
+    source: str, overrides: list[str] | None, kind: ConfigType | None
+) -> tuple[FrozenConfig, Node]:
+    """Return a configuration, and the tree it was made of."""
     from a2sb_core.config import load
 
-    tree = load.apply_overrides(load.load_yaml(source), overrides or [])
-    kind = kind or (ConfigType.train if "model" in tree else ConfigType.model)
-    return load.validate(_class(kind), tree, source)
+    tree = load.load_tree(source, overrides or [])
+    kind = kind or (ConfigType.train if "model" in tree.value else ConfigType.model)
+    return load.validate(_class(kind), tree, source), tree
 
 
 def _class(kind: ConfigType) -> type[FrozenConfig]:

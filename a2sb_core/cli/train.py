@@ -33,11 +33,10 @@ def train(
     For several GPUs: accelerate launch --multi_gpu --num_processes 8 --no_python a2sb train CONFIG
     (with --use_fsdp in place of --multi_gpu, the weights are spread over them).
     """
-    from a2sb_core.config.load import apply_overrides, load_yaml, validate
+    from a2sb_core.config.load import load_config
     from a2sb_core.config.run import TrainConfig
 
-    tree = apply_overrides(load_yaml(source), overrides or [])
-    config = validate(TrainConfig, tree, source)
+    config = load_config(TrainConfig, source, overrides or [])
 
     from a2sb_core.engine.training import Trainer
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import re
-import reprlib
 from collections.abc import Iterable, Iterator, Mapping
+from os.path import normpath
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,73 +15,62 @@ from pydantic.json_schema import models_json_schema
 from pydantic_core import ErrorDetails
 
 from a2sb_core.config.component import PLACE
+from a2sb_core.config.tree import Dumper, Node, merge, parse, put, show
 from a2sb_core.errors import ConfigError, PluginError
 from a2sb_core.plugins import UnknownNameError, default_registry
 
 Model = TypeVar("Model", bound=BaseModel)
 
+EXTENDS = "extends"
+"""The key under which a mapping names the file or preset that it builds on."""
+
 _COMPLETE = ("component", "unknown_field", "missing", "value_error")
 """Types of the errors whose message alone says enough."""
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses duplicate keys."""
+def load_config(
+    config_class: type[Model], source: str | Path, overrides: Iterable[str] = ()
+) -> Model:
+    """Read a configuration from a YAML file, or the preset of that name, and check it.
 
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node = super().compose_mapping_node(anchor)
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if (key.tag, key.value) in seen:
-                    problem = f"the key `{key.value}` is given twice"
-                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-                seen.add((key.tag, key.value))
-        return node
+    Raises:
+        ConfigError: as :func:`load_tree` and :func:`validate` raise.
+    """
+    return validate(config_class, load_tree(source, overrides), source)
 
 
-class _Dumper(yaml.SafeDumper):
-    """Writes what :class:`_Loader` reads."""
+def load_tree(source: str | Path, overrides: Iterable[str] = ()) -> Node:
+    """Read a tree from a YAML file, or from the preset of that name, with what it extends.
 
+    Any mapping may have a field ``extends``: a file (relative to the one that names it) or a
+    preset, over which the mapping is laid as :func:`a2sb_core.config.tree.merge` says.
 
-def _represent(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    # In other styles PyYAML leaves some line breaks as they are, and reads them as spaces.
-    style = None if text.isprintable() else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    Args:
+        source: the file or preset.
+        overrides: ``path.to.field=value``, set afterwards as :func:`apply_overrides` does.
 
-
-_Dumper.add_representer(str, _represent)
-
-# YAML 1.1 as PyYAML has it takes 1e-4 for a text.
-for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$"),
-        list("-+.0123456789"),
-    )
+    Raises:
+        ConfigError: there is no such file or preset, it is not a YAML mapping, or it extends
+            itself; a syntax error is told with file, line and column.
+        PluginError: several plugins have a preset of that name, or it is broken.
+    """
+    tree = _read(_find(source), ())
+    for override in overrides:
+        tree = _override(tree, override)
+    return tree
 
 
 def load_yaml(source: str | Path) -> dict[str, Any]:
-    """Read a configuration tree from a YAML file, or from the preset of that name.
-
-    Raises:
-        ConfigError: there is no such file or preset, or it is not a YAML mapping; a syntax error
-            is told with file, line and column.
-        PluginError: several plugins have a preset of that name, or it is broken.
-    """
-    try:
-        text = _find(source).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{source}: can not be read: {error}") from error
-    tree = _parse(text, str(source))
-    if not isinstance(tree, dict | None):
-        raise ConfigError(f"{source}: expected a mapping of fields; got {_show(tree)}")
-    return tree or {}
+    """Read the plain values of :func:`load_tree`."""
+    values: dict[str, Any] = load_tree(source).plain()
+    return values
 
 
 def apply_overrides(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """Return a copy of a tree with ``path.to.field=value`` set in it, in order.
 
-    Values are YAML. Mappings on the way are made where there are none.
+    Values are YAML. Mappings on the way are made where there are none, and of a bare name one
+    with that ``name``; another ``name`` drops the other fields of a component.
 
     Raises:
         ConfigError: an override is malformed, or leads through something that is not a mapping.
@@ -91,40 +79,72 @@ def apply_overrides(tree: Mapping[str, Any], overrides: Iterable[str]) -> dict[s
         >>> apply_overrides({"sampler": {"name": "ode"}}, ["sampler.steps=50", "seed=1"])
         {'sampler': {'name': 'ode', 'steps': 50}, 'seed': 1}
     """
-    changed = copy.deepcopy(dict(tree))
+    node = Node.of(copy.deepcopy(dict(tree)))
     for override in overrides:
-        path, equals, text = override.partition("=")
-        *parents, field = keys = path.strip().split(".")
-        if not equals or not all(keys):
-            raise ConfigError(f"override `{override}`: expected `path.to.field=value`")
-        node: Any = changed
-        for depth, key in enumerate(parents, 1):
-            if node.get(key) is None:
-                node[key] = {}
-            node = node[key]
-            if not isinstance(node, dict):
-                through = ".".join(keys[:depth])
-                raise ConfigError(
-                    f"override `{override}`: `{through}` is {_show(node)}, not a mapping; "
-                    f"set the whole of it: `{through}={{...}}`"
-                )
-        node[field] = _parse(text, f"override `{override}`")
-    return changed
+        node = _override(node, override)
+    values: dict[str, Any] = node.plain()
+    return values
+
+
+def _override(tree: Node, override: str) -> Node:
+    path, equals, text = override.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise ConfigError(f"override `{override}`: expected `path.to.field=value`")
+    value = parse(text, f"override `{override}`", lines=False)
+    try:
+        return put(tree, keys, Node.of(value.plain(), "--set"))
+    except ConfigError as error:
+        raise ConfigError(f"override `{override}`: {error}") from error
 
 
 def validate(config_class: type[Model], tree: Any, source: str | Path) -> Model:
-    """Check a tree and make the configuration it describes.
+    """Check a tree, plain or with origins, and make the configuration it describes.
 
     Raises:
         ConfigError: it describes none; one line for each problem tells the path to the field,
-            what was expected and what was got.
+            where it was given (if the tree knows), what was expected and what was got.
     """
+    origins = tree if isinstance(tree, Node) else Node(None)
     try:
-        return config_class.model_validate(tree)
+        return config_class.model_validate(tree.plain() if isinstance(tree, Node) else tree)
     except ValidationError as error:
-        problems = [_problem(details) for details in error.errors(include_url=False)]
+        problems = [_problem(details, origins) for details in error.errors(include_url=False)]
         count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
         raise ConfigError("\n".join([f"{source}: {count}", *problems])) from error
+
+
+class Traced(NamedTuple):
+    """A value of a configuration: its path, itself as YAML, and where it came from."""
+
+    path: str
+    value: str
+    origin: str
+
+
+def trace(config: BaseModel, tree: Node) -> list[Traced]:
+    """List all values of a configuration that :func:`validate` made of a tree, with origins."""
+    return [
+        Traced(".".join(path), _flow(value), tree.origin_of(path))
+        for path, value in leaves(dump(config))
+    ]
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Find what a plain tree holds besides mappings: lists of scalars, scalars, what is empty."""
+    nested = value and isinstance(value, list) and any(isinstance(v, dict | list) for v in value)
+    if not (nested or (value and isinstance(value, dict))):
+        yield path, value
+        return
+    for key, inner in enumerate(value) if isinstance(value, list) else value.items():
+        yield from leaves(inner, (*path, str(key)))
+
+
+def _flow(value: Any) -> str:
+    text: str = yaml.dump(
+        value, Dumper=Dumper, default_flow_style=True, allow_unicode=True, width=10**6
+    )
+    return text.removesuffix("...\n").strip()
 
 
 def dump(config: BaseModel) -> dict[str, Any]:
@@ -134,7 +154,7 @@ def dump(config: BaseModel) -> dict[str, Any]:
 
 def to_yaml(config: BaseModel) -> str:
     """Return a configuration as YAML that loads as the same configuration."""
-    text: str = yaml.dump(dump(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    text: str = yaml.dump(dump(config), Dumper=Dumper, sort_keys=False, allow_unicode=True)
     return text
 
 
@@ -161,8 +181,47 @@ def json_schema(config_class: type[BaseModel]) -> dict[str, Any]:
         definitions[kind] = {"anyOf": choices}
     for place in _places(definitions):
         place["$ref"] = f"#/$defs/{place.pop(PLACE)}"
+    _allow_extending(definitions)
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, **refs[config_class, "validation"], "$defs": definitions}
+
+
+def _allow_extending(definitions: dict[str, Any]) -> None:
+    """Let every mapping extend another; then it and all below it may leave fields out.
+
+    ``NAME.part`` is the definition of a part of NAME.
+    """
+    for name, definition in list(definitions.items()):
+        part = _partial(definition)
+        definitions[f"{name}.part"] = part
+        if "properties" not in definition:
+            continue
+        part["properties"][EXTENDS] = {
+            "type": "string", "description": "A file, relative to this one, or a preset.",
+        }
+        definitions[name] = {
+            "if": {"type": "object", "required": [EXTENDS]},
+            "then": {"$ref": f"#/$defs/{name}.part"},
+            "else": {**definition, "properties": {
+                **definition["properties"], EXTENDS: part["properties"][EXTENDS],
+            }},
+        }
+
+
+def _partial(node: Any) -> Any:
+    """Copy a definition without ``required``, referring to parts."""
+    if isinstance(node, list):
+        return [_partial(inner) for inner in node]
+    if not isinstance(node, dict):
+        return node
+    copied = {
+        key: _partial(inner) for key, inner in node.items()
+        if not (key == "required" and isinstance(inner, list))
+    }
+    reference = copied.get("$ref")
+    if isinstance(reference, str):
+        copied["$ref"] = f"{reference}.part"
+    return copied
 
 
 def _configs(kind: str) -> Iterator[tuple[str, type[BaseModel]]]:
@@ -193,33 +252,80 @@ def _call(name: str, definition: dict[str, Any]) -> None:
     definition["required"] = sorted({"name", *definition.get("required", [])})
 
 
-def _find(source: str | Path) -> Any:
-    """Return the path of a file, or of the preset of that name."""
+class _Source(NamedTuple):
+    """A file to read (or a resource, hence no type), and what messages call it."""
+
+    file: Any
+    label: str
+
+
+def _find(source: str | Path) -> _Source:
+    """Find a file, or the preset of that name."""
     if isinstance(source, Path) or Path(source).is_file():
-        return Path(source)
+        return _Source(Path(source), str(source))
+    return _preset(source)
+
+
+def _preset(name: str) -> _Source:
     try:
-        return default_registry().resolve("preset", source)
+        return _Source(default_registry().resolve("preset", name), f"preset {name}")
     except UnknownNameError as error:
-        raise ConfigError(f"`{source}` is neither a file nor a preset: {error}") from error
+        raise ConfigError(f"`{name}` is neither a file nor a preset: {error}") from error
 
 
-def _parse(text: str, source: str) -> Any:
+def _read(source: _Source, around: tuple[str, ...]) -> Node:
+    """Read a source that those ``around`` it extend."""
+    chain = (*around, source.label)
+    if source.label in around:
+        raise ConfigError(f"`{EXTENDS}` goes in a circle: {' -> '.join(chain)}")
     try:
-        return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{source}{place}: {getattr(error, 'problem', None) or error}") from error
+        text = source.file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source.label}: can not be read: {error}") from error
+    tree = parse(text, source.label)
+    if tree.value is None:
+        return Node({}, tree.origin)
+    if not isinstance(tree.value, dict):
+        raise ConfigError(f"{source.label}: expected a mapping of fields; got {show(tree.plain())}")
+    return _extended(tree, source, chain)
 
 
-def _problem(details: ErrorDetails) -> str:
-    """Return one line: the path to the field, what was expected, what was got."""
+def _extended(node: Node, source: _Source, chain: tuple[str, ...]) -> Node:
+    """Lay every mapping below over what it extends."""
+    if node.is_list:
+        return Node([_extended(inner, source, chain) for inner in node.value], node.origin)
+    if not isinstance(node.value, dict):
+        return node
+    own = Node({
+        key: _extended(inner, source, chain)
+        for key, inner in node.value.items() if key != EXTENDS
+    }, node.origin)
+    named = node.value.get(EXTENDS)
+    return own if named is None else merge(_base(named, source, chain), own)
+
+
+def _base(named: Node, source: _Source, chain: tuple[str, ...]) -> Node:
+    """Read what a mapping extends."""
+    if not isinstance(named.value, str):
+        raise ConfigError(
+            f"{named.origin}: {EXTENDS}: expected a file or a preset; got {show(named.plain())}"
+        )
+    file = source.file.parent / named.value
+    if file.is_file():
+        return _read(_Source(file, normpath(str(file))), chain)
+    try:
+        preset = _preset(named.value)
+    except ConfigError as error:
+        raise ConfigError(f"{named.origin}: {EXTENDS}: {error}") from error
+    return _read(preset, chain)
+
+
+def _problem(details: ErrorDetails, origins: Node) -> str:
+    """Return one line: path to the field, its origin, what was expected, what was got."""
     path = ".".join(map(str, details["loc"])) or "the whole"
+    near, rest = origins.nearest(details["loc"])
+    place = f" ({near.origin})" if near.origin and len(rest) < len(details["loc"]) else ""
     message = details["msg"].removeprefix("Value error, ").replace("\n", "\n  ")
     if details["type"] not in _COMPLETE:
-        message = f"{message.replace('Input should be', 'expected')}; got {_show(details['input'])}"
-    return f"- {path}: {message}"
-
-
-def _show(value: Any) -> str:
-    return reprlib.repr(value)
+        message = f"{message.replace('Input should be', 'expected')}; got {show(details['input'])}"
+    return f"- {path}{place}: {message}"

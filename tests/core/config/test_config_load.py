@@ -132,8 +132,7 @@ def test_overrides_set_in_order_and_leave_the_tree_alone():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("sampler.steps=5", r"`sampler` is 'plain', not a mapping; .*`sampler=\{\.\.\.\}`"),
-        ("list.0=5", r"`list` is \[1\], not a mapping"),
+        ("list.0=5", r"`list` is \[1\], not a mapping; .*`list=\{\.\.\.\}`"),
         ("deep.a.b.c=5", r"`deep\.a` is 1, not a mapping"),
         ("seed", "expected `path.to.field=value`"),
         ("=5", "expected `path.to.field=value`"),
@@ -145,6 +144,18 @@ def test_overrides_set_in_order_and_leave_the_tree_alone():
 def test_malformed_overrides(override, message):
     with pytest.raises(ConfigError, match=message):
         apply_overrides({"sampler": "plain", "list": [1], "deep": {"a": 1}}, [override])
+
+
+def test_overrides_of_components():
+    tree = {"sampler": "plain", "other": {"name": "wrapper", "inner": {"name": "plain"}}}
+    assert apply_overrides(tree, ["sampler.steps=5", "sampler.rate=2"])["sampler"] == {
+        "name": "plain", "steps": 5, "rate": 2
+    }
+    assert apply_overrides(tree, ["other.name=plain", "other.steps=5"])["other"] == {
+        "name": "plain", "steps": 5
+    }
+    assert apply_overrides(tree, ["other.name=wrapper"]) == tree
+    assert apply_overrides(tree, ["other.inner=plain"])["other"]["inner"] == "plain"
 
 
 KEY = st.from_regex(r"[a-z_][a-z0-9_]{0,5}", fullmatch=True)
