@@ -61,9 +61,22 @@ class AxialRotary(nn.Module):
     def __init__(self, frequencies: int) -> None:
         super().__init__()
         self.freqs = nn.Parameter(torch.pi * torch.linspace(1, 32, frequencies))
+        self._made: tuple[tuple[object, ...], tuple[Tensor, Tensor]] | None = None
 
     def tables(self, rows: int, frames: int) -> tuple[Tensor, Tensor]:
-        """Cosines and sines of all positions, each (``rows``, ``frames``, 4n), float32."""
+        """Cosines and sines of all positions, each (``rows``, ``frames``, 4n), float32.
+
+        Outside of training they are made once for each size of the input and state of the
+        frequencies.
+        """
+        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return self._tables(rows, frames)
+        key = rows, frames, self.freqs.device, self.freqs.data_ptr(), self.freqs._version
+        if self._made is None or self._made[0] != key:
+            self._made = key, self._tables(rows, frames)
+        return self._made[1]
+
+    def _tables(self, rows: int, frames: int) -> tuple[Tensor, Tensor]:
         axes = [
             repeat(_positions(n, self.freqs.device)[:, None] * self.freqs.float(), "p f -> p (f 2)")
             for n in (rows, frames)

@@ -48,6 +48,13 @@ def restore(
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    max_memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", show_default="a share of what is free",
+                                 help="What model and work may take of the device, as 2GB.")
+    ] = None,
+    compile_network: Annotated[
+        bool, typer.Option("--compile", help="Compile the network first: for long recordings.")
+    ] = False,
     clip_mode: Annotated[
         ClipMode, typer.Option(help="What is done where the result exceeds full scale.")
     ] = ClipMode.clamp,
@@ -62,7 +69,7 @@ def restore(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Restore a file: extend its bandwidth, or fill gaps in it. IN and OUT may be - for a pipe."""
-    asked = _damage_asked(task, cutoff, gap)
+    asked, max_bytes = _damage_asked(task, cutoff, gap), _bytes(max_memory)
     is_piped = str(output) == "-"
     target = output / f"{source.stem}.restored{source.suffix}" if output.is_dir() else output
 
@@ -70,7 +77,9 @@ def restore(
     from a2sb_core.engine.restorer import Restorer
 
     check_paths(source, target, overwrite=overwrite, resume=resume)
-    restorer = Restorer.from_pretrained(model, device, precision)
+    restorer = Restorer.from_pretrained(
+        model, device, precision, compile=compile_network, max_bytes=max_bytes
+    )
     started = time.monotonic()
 
     def tell(found: FrozenConfig | None) -> None:
@@ -141,6 +150,19 @@ def _seconds(text: str) -> tuple[float, float]:
             param_hint="--gap",
         )
     return start, end
+
+
+def _bytes(text: str | None) -> int | None:
+    if text is None:
+        return None
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError:
+        raise typer.BadParameter(
+            f"`{text}` is not a size such as 500MB or 2GB", param_hint="--max-memory"
+        ) from None
 
 
 def _sentence(found: dict[str, Any] | None) -> str:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from a2sb_core.engine import survey
+from a2sb_core.engine.memory import fit_batch
 from a2sb_core.engine.model import Model
 from a2sb_core.engine.streaming import Plan, Progress, Restoration
 from a2sb_core.errors import AudioError, TaskError
@@ -78,6 +79,7 @@ def prepare(
     model: Model, precision: str, blocks: Iterable[Wave], sample_rate: int, *, task: str,
     output_rate: int, given: dict[str, Any], steps: int | None = None, seed: int = 0,
     samples: int | None = None, lookahead_s: float = 30.0, progress: Progress | None = None,
+    max_bytes: int | None = None,
 ) -> Job:
     """Look into a recording; see :meth:`Restorer.job`."""
     if steps is not None and steps < 1:
@@ -92,6 +94,8 @@ def prepare(
     plan = None
     if damage is not None:
         steps = steps or model.config.steps.get(corruption.task)
+        sampler = model.sampler.with_steps(steps) if steps else model.sampler
+        channels = len(next(iter(seen)))
         plan = Plan(
             corruption=corruption,
             parameters=survey.settle(corruption, damage, seen, sample_rate, own),
@@ -100,7 +104,7 @@ def prepare(
             gain=survey.loudness_gain(
                 seen, corruption.stretches(damage), sample_rate, model.config.loudness_dbfs
             ),
-            sampler=model.sampler.with_steps(steps) if steps else model.sampler,
+            sampler=fit_batch(sampler, model, precision, channels, max_bytes),
             seed=seed,
             samples=samples,
         )

@@ -21,6 +21,7 @@ from a2sb_core.audio.arrays import check_finite
 from a2sb_core.audio.resample import StreamResampler, resampled_length
 from a2sb_core.engine.changes import DECODED_FRAMES, Changes
 from a2sb_core.engine.devices import choose_autocast
+from a2sb_core.engine.memory import Halving
 from a2sb_core.engine.model import Model
 from a2sb_core.engine.pieces import Buffer, encode_piece, reach_of, samples_for
 from a2sb_core.engine.splice import blank, spliced
@@ -109,7 +110,7 @@ class Restoration:
         self.ranges = ranges
         self.counter = _Counter(ranges, self._frames_in_all(), self.progress)
         self.sampling = plan.sampler.stream(
-            self.model.denoiser(), self.model.bridge, self.noise, self.counter.add
+            Halving(self.model.denoiser()), self.model.bridge, self.noise, self.counter.add
         )
         self.changes = Changes(representation, ranges, self._read, first)
         self.work, self.base, self.change = Buffer(), Buffer(), Buffer()

@@ -70,6 +70,8 @@ class Sampler(Component, ABC):
     """
 
     kind = "sampler"
+    frames_at_once: int | None = None
+    """Frames that the network sees together; None: all of the recording."""
 
     @abstractmethod
     def sample(
@@ -103,6 +105,14 @@ class Sampler(Component, ABC):
         ``frame`` on, the very numbers of a stream that gets all. Default: 0.
         """
         return 0
+
+    def frames_held(self, items: int) -> int:
+        """Return how many frames of ``items`` recordings a stream holds, at most, of each."""
+        return 0
+
+    def with_batch(self, windows: int) -> Sampler:
+        """Return this sampler with at most so many windows evaluated at once; default: itself."""
+        return self
 
     def with_steps(self, steps: int) -> Sampler:
         """Return this sampler with another number of network evaluations per window."""

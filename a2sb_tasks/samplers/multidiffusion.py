@@ -24,6 +24,8 @@ from a2sb_core.interfaces import (
 )
 from a2sb_tasks.samplers.wavefront import Wavefront
 
+WINDOWS_AT_ONCE = 4
+
 
 class MultiDiffusion(Sampler):
     """Runs ``inner`` on the whole file; at each step the network sees overlapping windows.
@@ -35,6 +37,8 @@ class MultiDiffusion(Sampler):
     class Config(ComponentConfig):
         """``window`` frames W every ``hop`` frames H, at most ``batch`` windows at a time.
 
+        Without ``batch`` there are 4, or as many as memory allows where the engine looks at it.
+
         ``weighting``: ``uniform`` as in the paper, or ``smooth``, a squared sine that trusts the
         middle of a window more than its ends. ``state`` says where a stream keeps the frames that
         are on their way through the steps.
@@ -45,7 +49,7 @@ class MultiDiffusion(Sampler):
         window: int = Field(256, ge=1)
         hop: int = Field(128, ge=1)
         weighting: Literal["uniform", "smooth"] = "uniform"
-        batch: int = Field(4, ge=1)
+        batch: int | None = Field(None, ge=1)
         state: Literal["device", "host"] = "device"
 
         @model_validator(mode="after")
@@ -57,6 +61,8 @@ class MultiDiffusion(Sampler):
     def __init__(self, config: ComponentConfig) -> None:
         super().__init__(config)
         self.inner: Sampler = self.config.inner.build()
+        self.frames_at_once = self.config.window
+        self.batch: int = self.config.batch or WINDOWS_AT_ONCE
         if not isinstance(self.inner, StepSampler):
             raise ValueError(
                 f"multidiffusion needs an inner sampler that moves frame by frame (a StepSampler), "
@@ -80,6 +86,18 @@ class MultiDiffusion(Sampler):
         windowed = self.windowed(denoiser)
         return self.inner.sample(windowed, bridge, padded, missing, noise, on_step)[..., :frames]
 
+    def with_batch(self, windows: int) -> Sampler:
+        """Return this sampler with at most so many windows at a time."""
+        batch = min(windows, self.config.batch or windows)
+        return MultiDiffusion(self.config.model_copy(update={"batch": batch}))
+
+    def frames_held(self, items: int) -> int:
+        """Return the frames in flight: all but one hop of a window a step, and those just read."""
+        assert isinstance(self.inner, StepSampler)
+        window, hop = self.config.window, self.config.hop
+        in_steps = len(self.inner.steps()) * (window - hop)
+        return int(in_steps + max(1, self.batch // items) * hop + window)
+
     def stream(
         self, denoiser: Denoiser, bridge: Bridge, noise: Noise, on_frames: OnFrames | None = None
     ) -> SamplerStream:
@@ -87,7 +105,7 @@ class MultiDiffusion(Sampler):
         assert isinstance(self.inner, StepSampler)
         return Wavefront(
             self.inner, denoiser, bridge, noise, self.weights(), self.config.hop,
-            self.config.batch, self.config.state == "host", on_frames,
+            self.batch, self.config.state == "host", on_frames,
         )
 
     def needed(self, missing: Ranges) -> Ranges:
@@ -107,7 +125,7 @@ class MultiDiffusion(Sampler):
         """Each step reaches one window less one hop further; batches must hold the same windows."""
         assert isinstance(self.inner, StepSampler)
         window, hop = self.config.window, self.config.hop
-        at_once = max(1, self.config.batch // items)
+        at_once = max(1, self.batch // items)
         first = max(0, frame - len(self.inner.steps()) * (window - hop) - at_once * hop)
         aligned = math.lcm(at_once * hop, multiple)
         return int(first // aligned * aligned)
@@ -120,7 +138,7 @@ class MultiDiffusion(Sampler):
 
     def windowed(self, denoiser: Denoiser) -> Denoiser:
         """Wrap a denoiser of windows into one of any whole number of hops, (20)."""
-        window, hop, batch = self.config.window, self.config.hop, self.config.batch
+        window, hop, batch = self.config.window, self.config.hop, self.batch
 
         def denoise(xt: Tensor, t: Tensor, x1: Tensor, missing: Tensor | None) -> Tensor:
             weight = self.weights().to(xt)

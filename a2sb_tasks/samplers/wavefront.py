@@ -132,19 +132,23 @@ class Wavefront(SamplerStream):
         loose = _joined([*self.loose, piece])
         self.position = piece.start + piece.x.shape[-1]
         whole = loose.x.shape[-1] // self.hop * self.hop
-        for i in range(0, whole, self.hop):
-            x1, missing = loose.x[..., i : i + self.hop], None
-            is_wanted = True
-            if loose.missing is not None:
-                missing = loose.missing[..., i : i + self.hop]
-                is_wanted = bool(missing.any())
-                missing = self._stored(missing)
-            x1 = self._stored(x1)
-            index = (loose.start + i) // self.hop
-            self.flight[0][index] = Hop(x1, missing, is_wanted, x1)
+        for j, is_wanted in enumerate(self._wanted(loose, whole // self.hop)):
+            place = slice(j * self.hop, (j + 1) * self.hop)
+            x1 = self._stored(loose.x[..., place])
+            missing = None if loose.missing is None else self._stored(loose.missing[..., place])
+            self.flight[0][loose.start // self.hop + j] = Hop(x1, missing, is_wanted, x1)
         rest = None if loose.missing is None else loose.missing[..., whole:]
         left = Frames(loose.start + whole, loose.x[..., whole:], rest)
         self.loose = [left] if left.x.shape[-1] else []
+
+    def _wanted(self, loose: Frames, hops: int) -> list[bool]:
+        """Whether anything is missing in each hop; asked once, for a device is waited for."""
+        if loose.missing is None:
+            return [True] * hops
+        whole = loose.missing[..., : hops * self.hop]
+        answers: list[bool] = whole.unflatten(-1, (hops, self.hop)).flatten(0, 2).any(
+            dim=-1).any(dim=0).tolist()
+        return answers
 
     def _stored(self, x: Tensor) -> Tensor:
         """Put a hop where those in flight are kept; a view keeps its whole piece in memory."""

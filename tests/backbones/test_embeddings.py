@@ -60,3 +60,14 @@ def test_rotary_turns_rows_by_the_first_channels_and_frames_by_the_next():
     turned = rotary(torch.tensor([1.0, 0.0, 1.0, 0.0]).expand(3, 3, 4), rotary.tables(3, 3))
     expected = torch.tensor([0.0, 1.0, 1.0, 0.0])  # last row: a quarter turn; middle frame: none
     torch.testing.assert_close(turned[2, 1], expected, atol=1e-6, rtol=0)
+
+
+def test_rotary_tables_are_made_once_outside_of_training():
+    rotary = AxialRotary(4)
+    with torch.no_grad():
+        first = rotary.tables(3, 5)
+        assert rotary.tables(3, 5)[0] is first[0]
+        assert rotary.tables(5, 3)[0].shape == (5, 3, 16)
+        rotary.load_state_dict({"freqs": 2 * rotary.freqs})
+        assert not torch.equal(rotary.tables(3, 5)[0], first[0])
+    assert rotary.tables(3, 5)[0].requires_grad

@@ -257,6 +257,11 @@ def test_unknown_devices_and_precisions(low_file, tmp_path, restore, fails):
     fails(restore(low_file, tmp_path / "out.wav", "--precision", "int1"), "int1", "bf16")
 
 
+def test_memory_that_is_no_size_or_too_small(low_file, tmp_path, restore, fails):
+    fails(restore(low_file, tmp_path / "out.wav", "--max-memory", "lots"), "lots", "2GB", code=2)
+    fails(restore(low_file, tmp_path / "out.wav", "--max-memory", "1kB"), "too small", "allow more")
+
+
 # Bad models.
 
 
