@@ -255,13 +255,20 @@ class RoPEUNet(Backbone):
 def _fold(x: Tensor, p: int, q: int) -> Tensor:
     """Fold patches of p x q values into channels: (B, C, p F, q W) to (B, C p q, F, W).
 
-    In bfloat16 on a CPU, channels lie last in memory from here on: convolutions are several times
-    faster so. Not in float32, where the gain is small and normalization loses digits by it.
+    Here it is decided how channels lie in memory from now on.
     """
     folded: Tensor = rearrange(x, "b c (f p) (w q) -> b (c p q) f w", p=p, q=q)
+    return folded.contiguous(memory_format=_memory_format(x))
+
+
+def _memory_format(x: Tensor) -> torch.memory_format:
+    """Put channels last in bfloat16 on a CPU: convolutions are several times faster so.
+
+    Not in float32, where the gain is small and normalization loses digits by it.
+    """
     on_cpu, reduced = x.device.type == "cpu", x.dtype != torch.float32
     last = on_cpu and (reduced or torch.is_autocast_enabled("cpu"))
-    return folded.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def _unfold(x: Tensor, p: int, q: int) -> Tensor:

@@ -13,8 +13,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -22,6 +20,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from record import write
 
 RATE = 44100
 BLOCK = 1 << 17
@@ -179,12 +179,9 @@ def main() -> None:
             f"{after['peak_mb'] / before['peak_mb']:.2f}, "
             f"time x {after['seconds'] / before['seconds']:.2f}"
         )
-    options.output.mkdir(parents=True, exist_ok=True)
-    facts = {"machine": platform.machine(), "cores": os.cpu_count(), "python": sys.version}
     about = {key: getattr(options, key) for key in ("network", "steps", "channels", "precision")}
     name = f"streaming_{options.network}_{options.steps}"
-    record = json.dumps({**facts, **about, "rows": rows}, indent=2)
-    (options.output / f"{name}.json").write_text(record + "\n")
+    write(options.output, name, about, rows)
     draw(rows, options.output / f"{name}.png")
 
 

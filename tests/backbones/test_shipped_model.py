@@ -16,9 +16,9 @@ DAMAGE = {
 def clip():
     path = importlib.resources.files("a2sb_core.cli") / "demo_clip.ogg"
     with path.open("rb") as file:
-        wave, rate = soundfile.read(file, dtype="float32", always_2d=True, stop=3 * 44100)
+        wave, rate = soundfile.read(file, dtype="float32", always_2d=True, stop=2 * 44100)
     assert rate == 44100
-    return torch.from_numpy(wave.T.copy())
+    return torch.from_numpy(wave.T[:1].copy())
 
 
 @pytest.mark.parametrize("task", DAMAGE)

@@ -1,0 +1,32 @@
+"""Run benchmarks: `python benchmarks NAME [OPTIONS]`.
+
+Without a name, all that need no audio: streaming, network, orthogonalization, plugins. On clean
+clips of yours, `python benchmarks steps CLIPS` measures quality against steps.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ALL = ("streaming", "network", "orthogonalization", "plugins")
+
+
+def main() -> int:
+    """Run one benchmark with its options, or all in turn; return the first exit code above 0."""
+    folder, arguments = Path(__file__).parent, sys.argv[1:]
+    known = sorted({path.stem for path in folder.glob("*.py")} - {"__main__", "record"})
+    if arguments and arguments[0] not in known:
+        print(f"{__doc__}\nbenchmarks: {', '.join(known)}")
+        return 2
+    codes = []
+    for name in arguments[:1] or ALL:
+        print(f"== {name}", flush=True)
+        command = [sys.executable, str(folder / f"{name}.py"), *arguments[1:]]
+        codes.append(subprocess.run(command, check=False).returncode)
+    return next((code for code in codes if code), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
