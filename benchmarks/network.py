@@ -137,7 +137,7 @@ def main() -> None:
 def load(name: str, device: str) -> tuple[nn.Module, int]:
     """Return a model and the frames of its windows."""
     if name == "paper":
-        restorer = Restorer(Model(load_config("paper", ModelConfig)), device=device)
+        restorer = Restorer(Model(load_config(ModelConfig, "paper")), device=device)
     else:
         restorer = Restorer.from_pretrained(name, device=device)
     return restorer.model, restorer.model.sampler.frames_at_once or 256

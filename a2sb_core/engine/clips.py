@@ -6,10 +6,10 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from a2sb_core.audio.formats import FORMATS
 from a2sb_core.config.evaluate import EvaluateConfig
 from a2sb_core.errors import AudioError, ConfigError
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".w64", ".opus")
 TOLD = 5
 """So many missing files are named."""
 
@@ -34,9 +34,9 @@ def list_clips(config: EvaluateConfig) -> list[Clip]:
         clips = _below(source)
         if not clips:
             raise AudioError(
-                f"there is no audio in {source}: no file ends in {', '.join(AUDIO_SUFFIXES)}"
+                f"there is no audio in {source}: no file ends in {', '.join(FORMATS)}"
             )
-    elif source.suffix.lower() in AUDIO_SUFFIXES and source.is_file():
+    elif source.suffix.lower() in FORMATS and source.is_file():
         clips = [Clip(source.name, source)]
     elif source.is_file():
         clips = _listed(source, config.split)
@@ -48,7 +48,7 @@ def list_clips(config: EvaluateConfig) -> list[Clip]:
 
 
 def _below(folder: Path) -> list[Clip]:
-    paths = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    paths = (path for path in folder.rglob("*") if path.suffix.lower() in FORMATS)
     clips = [Clip(path.relative_to(folder).as_posix(), path) for path in paths if path.is_file()]
     return sorted(clips, key=lambda clip: clip.name)
 

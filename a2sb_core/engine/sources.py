@@ -10,12 +10,12 @@ from pathlib import Path
 
 import soundfile
 
+from a2sb_core.audio.formats import FORMATS
 from a2sb_core.config.run import DataConfig
 from a2sb_core.errors import TrainingError
 
 log = logging.getLogger(__name__)
 
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".w64", ".opus")
 SPLITS = ("train", "validation", "test")
 COLUMNS = ("split", "file_path", "duration")
 
@@ -72,7 +72,7 @@ def _load(source: Path, split: str, held_out: int) -> list[Source]:
 
 def _from_folder(folder: Path, split: str, held_out: int) -> list[Source]:
     """Take every audio file below ``folder``; the last ones by name are set aside."""
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES)
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in FORMATS)
     cut = max(1, len(files) - held_out) if files else 0
     chosen = files[:cut] if split == "train" else files[cut:]
     sources = []
