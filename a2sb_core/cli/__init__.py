@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from a2sb_core.cli import analyze, config, convert, demo, evaluate, gather, plugins, restore, train
+from a2sb_core.cli import (
+    ablate,
+    analyze,
+    config,
+    convert,
+    demo,
+    evaluate,
+    gather,
+    plugins,
+    restore,
+    train,
+)
 from a2sb_core.errors import A2SBError
 
 
@@ -81,6 +92,7 @@ app.command()(restore.restore)
 app.command()(analyze.analyze)
 app.command()(demo.demo)
 app.command()(evaluate.evaluate)
+app.command()(ablate.ablate)
 app.command()(train.train)
 app.command()(gather.gather)
 app.command()(convert.convert)

@@ -30,6 +30,7 @@ class EvaluateConfig(FrozenConfig):
         tasks: protocols: ``bandwidth-4k``, ``gap-300`` and their like, or names in ``protocols``.
         protocols: a YAML file of protocols of one's own.
         systems: models and restorers: ``NAME``, ``NAME(OPTION=VALUE,...)``, ``MODEL@STEPS``.
+        labels: names in tables, of systems as they stand in ``systems`` (or with ``@STEPS``).
         metrics: registered metrics, ``NAME`` or ``NAME(OPTION=VALUE,...)``.
         steps: every model stands in the table once for each of these numbers of steps.
         reference: the system that the others are compared with clip by clip; ``degraded`` by
@@ -46,6 +47,7 @@ class EvaluateConfig(FrozenConfig):
     tasks: tuple[str, ...] = TASKS
     protocols: Path | None = None
     systems: tuple[str, ...] = SYSTEMS
+    labels: dict[str, str] = Field(default_factory=dict)
     metrics: tuple[str, ...] | None = None
     steps: tuple[int, ...] = ()
     reference: str = "degraded"

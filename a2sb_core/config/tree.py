@@ -217,13 +217,13 @@ def _build(
         }, origin)
     if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
         return Node([_build(loader, item, source, lines, inside) for item in node.value], origin)
-    return Node(loader.construct_object(node, deep=True), origin)  # type: ignore[no-untyped-call]
+    return Node(loader.construct_object(node, deep=True), origin)
 
 
 def _key(loader: _Loader, node: yaml.Node) -> Any:
     if not isinstance(node, yaml.ScalarNode):
         raise _marked("a key must be a single value", node)
-    return loader.construct_object(node)  # type: ignore[no-untyped-call]
+    return loader.construct_object(node)
 
 
 def _marked(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:

@@ -87,13 +87,13 @@ def markdown(report: Report, rows: Sequence[dict[str, Any]], reference: str) -> 
     count = f"{len(report.clips)} clip{'s' * (len(report.clips) != 1)}"
     parts = [
         f"Means over {count}; arrows say which way is better, bold is the best of a task.",
-        _table(_heads(report, "x real time"), [_mean_cells(report, rows, row) for row in rows]),
+        table(heads(report, "x real time"), [mean_cells(report, rows, row) for row in rows]),
     ]
     compared = [row for row in rows if row["system"] != reference]
     if compared:
         parts += [
             f"Differences to `{reference}` clip by clip: mean, and {LEVEL:.0%} bootstrap interval.",
-            _table(_heads(report), [_difference_cells(report, row) for row in compared]),
+            table(heads(report), [_difference_cells(report, row) for row in compared]),
         ]
     if skipped := skips(report):
         parts += ["Not done:", "\n".join(f"- {line}" for line in skipped)]
@@ -111,7 +111,8 @@ def skips(report: Report) -> list[str]:
     return list(told)
 
 
-def _heads(report: Report, *more: str) -> list[str]:
+def heads(report: Report, *more: str) -> list[str]:
+    """Return the heads of a table: task, system, metrics with arrows, and ``more``."""
     arrows = [
         f"{measure.label} {'↑' if measure.metric.higher_is_better else '↓'}"
         for measure in report.measures
@@ -119,9 +120,10 @@ def _heads(report: Report, *more: str) -> list[str]:
     return ["task", "system", *arrows, *more]
 
 
-def _mean_cells(
+def mean_cells(
     report: Report, rows: Sequence[dict[str, Any]], row: dict[str, Any]
 ) -> list[str]:
+    """Return a line of the table of means: task, system, metrics, times real time."""
     cells = [row["task"], row["system"]]
     for measure in report.measures:
         own = row["metrics"][measure.label]["mean"]
@@ -157,8 +159,9 @@ def number(value: float | None, signed: bool = False) -> str:
     return format(value, f"{sign}.2f" if abs(value) >= 0.095 or not value else f"{sign}.3f")
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
+def table(top: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [top, ["---"] * len(top), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 

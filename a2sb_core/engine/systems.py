@@ -186,6 +186,8 @@ def load_systems(config: EvaluateConfig) -> list[System]:
             continue
         wanted: Sequence[int | None] = [steps] if steps is not None else config.steps or [None]
         systems += [ModelSystem(spec, count, config) for count in wanted]
+    for system in systems:
+        system.label = config.labels.get(system.label, system.label)
     labels = [system.label for system in systems]
     for label in labels:
         if labels.count(label) > 1:

@@ -1,5 +1,6 @@
 """The configurations that are shipped: valid, also for an editor, and the same as in Python."""
 
+import re
 from pathlib import Path
 
 import jsonschema
@@ -134,3 +135,17 @@ def test_a_part_composed_in_python_is_built_without_files():
     sampler = MultiDiffusion.Config(inner=Implicit.Config(steps=3)).build()
     assert sampler.config.inner.steps == 3
     assert ModelConfig.model_validate(load_yaml("paper")) == load_config(ModelConfig, "paper")
+
+
+def test_the_guide_says_what_works(tmp_path, capsys):
+    text = (EXAMPLES.parent / "docs" / "configuration.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(block, {})
+    (tmp_path / "printed.yaml").write_text(capsys.readouterr().out)
+    assert load_config(ModelConfig, tmp_path / "printed.yaml").bridge.beta_max == 2.0
+    laid_over = next(block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL))
+    (tmp_path / "train_small.yaml").write_text(SMALL.read_text())
+    (tmp_path / "run.yaml").write_text(laid_over)
+    model = load_config(TrainConfig, tmp_path / "run.yaml").model
+    assert (model.bridge.beta_max, model.sampler.inner.steps) == (2.0, 5)
+    assert model.prediction.model_dump() == {"name": "paper", "tell": "nothing"}
