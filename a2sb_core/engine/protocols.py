@@ -180,7 +180,7 @@ def damage(
     if stretches is not None:
         return blank(wave, stretches, sample_rate)
     if isinstance(corruption, WaveformCorruption):
-        return corruption.apply(wave, parameters, Noise(seed, 1, 1))
+        return corruption.apply(wave, parameters, Noise(seed, 1, 1), sample_rate)
     if isinstance(corruption, MaskCorruption):
         return _mask(corruption, parameters, wave, sample_rate)
     raise ConfigError(

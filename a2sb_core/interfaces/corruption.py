@@ -144,12 +144,14 @@ class WaveformCorruption(Corruption):
     """
 
     @abstractmethod
-    def apply(self, wave: Tensor, parameters: Any, noise: Noise) -> Tensor:
-        """Damage clean audio (B, T); returns a new tensor of the same shape."""
+    def apply(self, wave: Tensor, parameters: Any, noise: Noise, sample_rate: int) -> Tensor:
+        """Damage clean audio (B, T) of that rate in Hz; returns a new tensor of the same shape."""
 
     def degrade(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
         """Damage the audio and encode it."""
-        return Degraded(item.representation.encode(self.apply(item.wave, parameters, noise)), None)
+        rate = item.representation.sample_rate
+        damaged = self.apply(item.wave, parameters, noise, rate)
+        return Degraded(item.representation.encode(damaged), None)
 
     def observe(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
         """Take the damaged audio as it is."""

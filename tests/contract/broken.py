@@ -147,7 +147,7 @@ class Hiss(WaveformCorruption):
     def draw(self, duration_s, generator):
         return self.Parameters(level=float(torch.rand((), generator=generator)))
 
-    def apply(self, wave, parameters, noise):
+    def apply(self, wave, parameters, noise, sample_rate):
         hiss = noise.at(0, 0, wave.shape[-1]).flatten()[: wave.shape[-1]]
         return wave + parameters.level * hiss
 
@@ -214,13 +214,13 @@ class SeedsGlobally(Octave):
 
 @breaks("global_randomness_is_untouched")
 class DrawsFromNumpy(Hiss):
-    def apply(self, wave, parameters, noise):
+    def apply(self, wave, parameters, noise, sample_rate):
         return wave + float(np.random.rand())
 
 
 @breaks("global_randomness_is_untouched")
 class DrawsFromRandom(Hiss):
-    def apply(self, wave, parameters, noise):
+    def apply(self, wave, parameters, noise, sample_rate):
         return wave + random.random()
 
 

@@ -35,6 +35,7 @@ SETTINGS = {
     "representation": {
         "factorized": [(STFT, {}), ({**STFT, "phase_iterations": 2}, {})],
         "complex_stft": [(STFT, {})],
+        "mdct": [({"rows": 32}, {}), ({"rows": 32, "window": "kbd", "power": 1}, {})],
     },
     "corruption": {
         "bandwidth": [({}, {"ranges": {"cutoff_hz": (2000, 16000)}})],
@@ -43,6 +44,10 @@ SETTINGS = {
             ({"parts": ({"corruption": "bandwidth"}, {"corruption": "inpainting"})},
              {"ranges": {"part": (0, 1)}}),
         ],
+        "declip": [({}, {"ranges": {"drive_db": (3, 18)}})],
+        "denoise": [({"low_db": -5}, {"ranges": {"snr_db": (-5, 30)}})],
+        "dereverb": [({}, {"ranges": {"rt60_s": (0.2, 1.5), "drr_db": (-3, 15)}})],
+        "codec": [({"low": 0.5}, {"ranges": {"compression": (0.5, 1)}})],
     },
     "bridge": {"i2sb": [({}, {}), ({"beta_max": 0.3}, {})]},
     "prediction": {

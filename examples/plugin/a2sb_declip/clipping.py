@@ -32,7 +32,9 @@ class Clipping(WaveformCorruption):
         low, high = self.config.low_db, self.config.high_db
         return self.Parameters(drive_db=low + (high - low) * u)
 
-    def apply(self, wave: Tensor, parameters: Parameters, noise: Noise) -> Tensor:
+    def apply(
+        self, wave: Tensor, parameters: Parameters, noise: Noise, sample_rate: int
+    ) -> Tensor:
         """Clip audio (B, T)."""
         peak = wave.abs().amax(dim=-1, keepdim=True)
         level = peak * 10 ** (-(parameters.drive_db or 0.0) / 20)

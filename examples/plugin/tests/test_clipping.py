@@ -14,5 +14,6 @@ test_contract = contract("corruption", [
 def test_six_decibels_halve_the_peak():
     """A drive of 6 dB leaves half of the peak."""
     wave = torch.tensor([[0.1, -0.2, 0.8]])
-    clipped = Clipping.Config().build().apply(wave, Clipping.Parameters(drive_db=6.0206), None)
+    parameters = Clipping.Parameters(drive_db=6.0206)
+    clipped = Clipping.Config().build().apply(wave, parameters, None, 44100)
     torch.testing.assert_close(clipped, torch.tensor([[0.1, -0.2, 0.4]]))

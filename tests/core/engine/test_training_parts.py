@@ -94,7 +94,7 @@ class Hiss(WaveformCorruption):
     def draw(self, duration_s, generator):
         return self.Parameters(level=0.1)
 
-    def apply(self, wave, parameters, noise):
+    def apply(self, wave, parameters, noise, sample_rate):
         return wave + parameters.level * noise.at(0, 0, wave.shape[-1])[0, 0]
 
 
@@ -116,7 +116,7 @@ class Either(WaveformCorruption):
         part = self.hiss if self.turn % 2 else self.bandwidth
         return part, part.draw(duration_s, generator)
 
-    def apply(self, wave, parameters, noise):
+    def apply(self, wave, parameters, noise, sample_rate):
         raise NotImplementedError
 
     def degrade(self, item, parameters, noise):

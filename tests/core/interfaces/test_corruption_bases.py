@@ -52,7 +52,7 @@ class Clipping(WaveformCorruption):
     def draw(self, duration_s, generator):
         return self.Parameters(level=0.1 + float(torch.rand((), generator=generator)))
 
-    def apply(self, wave, parameters, noise):
+    def apply(self, wave, parameters, noise, sample_rate):
         return wave.clamp(-parameters.level, parameters.level)
 
 

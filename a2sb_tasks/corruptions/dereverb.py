@@ -1,0 +1,76 @@
+"""Reverberation: synthetic responses of rooms."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from a2sb_core.interfaces import ComponentConfig, FrozenConfig, Noise, WaveformCorruption
+from a2sb_tasks.corruptions.drawing import ascending, uniform, white_noise
+
+
+class Dereverb(WaveformCorruption):
+    """Convolves with the direct sound, and exponentially decaying noise behind it.
+
+    The response of Polack's statistical model of a diffuse room: h[0] = 1 and, from ``delay_s`` on,
+    noise times 10^(-3 t / RT60), scaled to the direct-to-reverberant ratio. A room is drawn anew
+    for each item.
+    """
+
+    task = "dereverb"
+
+    class Config(ComponentConfig):
+        """Training draws RT60 evenly on a logarithmic scale, and the ratio in dB uniformly.
+
+        ``delay_s`` is the silence between the direct sound and the first reflection.
+        """
+
+        name: str = "dereverb"
+        low_s: float = Field(0.2, gt=0)
+        high_s: float = Field(1.5, gt=0)
+        low_db: float = -3.0
+        high_db: float = 15.0
+        delay_s: float = Field(0.005, ge=0)
+
+        @model_validator(mode="after")
+        def _ascend(self) -> Self:
+            return ascending(ascending(self, "low_s", "high_s"), "low_db", "high_db")
+
+    class Parameters(FrozenConfig):
+        """The room; to restore, it need not be known.
+
+        ``rt60_s``: seconds in which reverberation falls by 60 dB. ``drr_db``: energy of the direct
+        sound over that of all that follows it.
+        """
+
+        rt60_s: float | None = Field(None, gt=0)
+        drr_db: float = 0.0
+
+    def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
+        """Draw a room."""
+        low, high = math.log(self.config.low_s), math.log(self.config.high_s)
+        rt60_s = math.exp(uniform(low, high, generator))
+        drr_db = uniform(self.config.low_db, self.config.high_db, generator)
+        return self.Parameters(rt60_s=rt60_s, drr_db=drr_db)
+
+    def response(self, parameters: Any, noise: Noise, sample_rate: int) -> Tensor:
+        """Return the response (n,) of a room, down to -60 dB of its first reflection."""
+        first = max(1, round(self.config.delay_s * sample_rate))
+        time_s = torch.arange(1 + round(parameters.rt60_s * sample_rate)) / sample_rate
+        tail = white_noise(noise, len(time_s)).cpu() * 10 ** (-3 * time_s / parameters.rt60_s)
+        tail *= 10 ** (-parameters.drr_db / 20) / tail.norm()
+        return torch.cat([torch.ones(1), torch.zeros(first - 1), tail])
+
+    def apply(self, wave: Tensor, parameters: Any, noise: Noise, sample_rate: int) -> Tensor:
+        """Convolve audio (B, T); what rings on behind its end is cut off."""
+        if parameters.rt60_s is None:
+            return wave.clone()
+        length = wave.shape[-1]
+        response = self.response(parameters, noise, sample_rate)[:length].to(wave)
+        size = length + len(response) - 1
+        product = torch.fft.rfft(wave, size) * torch.fft.rfft(response, size)
+        return torch.fft.irfft(product, size)[..., :length]

@@ -1,0 +1,38 @@
+"""What corruptions draw from: ranges of their configurations, and noise for the waveform."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from a2sb_core.interfaces import ComponentConfig, Noise
+
+Config = TypeVar("Config", bound=ComponentConfig)
+
+_ROWS = 4096  # samples that are drawn together
+
+
+def ascending(config: Config, low: str, high: str) -> Config:
+    """Return a configuration if its field ``low`` does not exceed ``high``.
+
+    Raises:
+        ValueError: it does.
+    """
+    least, most = getattr(config, low), getattr(config, high)
+    if least > most:
+        raise ValueError(f"{low} ({least:g}) must not exceed {high} ({most:g})")
+    return config
+
+
+def uniform(low: float, high: float, generator: torch.Generator) -> float:
+    """Draw a number between two, each as likely as any other."""
+    return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+def white_noise(noise: Noise, samples: int) -> Tensor:
+    """Return standard normal samples (T,), a pure function of the noise's seed."""
+    frames = -(-samples // _ROWS)
+    drawn = Noise(noise.seed, 1, _ROWS, noise.device).at(0, 0, frames)[0]
+    return drawn.mT.flatten()[:samples]
