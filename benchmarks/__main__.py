@@ -1,7 +1,7 @@
 """Run benchmarks: `python benchmarks NAME [OPTIONS]`.
 
-Without a name, all that need no audio: streaming, network, orthogonalization, plugins. On clean
-clips of yours, `python benchmarks steps CLIPS` measures quality against steps.
+Without a name, all that need no audio. On clean clips of yours, `python benchmarks steps CLIPS`
+measures quality against steps.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ALL = ("streaming", "network", "orthogonalization", "plugins")
+ALL = ("streaming", "gaps", "network", "orthogonalization", "plugins")
 
 
 def main() -> int:

@@ -140,7 +140,7 @@ class Restoration:
         block = blank(block, self.plan.stretches, rate, self.taken)
         check_finite(block, "the audio", sample_rate=rate, start_s=self.taken / rate)
         self.taken += block.shape[-1]
-        self.base.append(_through(self.to_output, block))
+        self.base.append(_through(self.to_output, block.clone()))  # its sender may use it again
         self.work.append(_through(self.to_work, block) * self.plan.gain)
         with torch.no_grad():
             self._advance()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from a2sb_core.audio.arrays import check_finite
 from a2sb_core.audio.resample import StreamResampler
-from a2sb_core.engine.splice import blank, change_weight
+from a2sb_core.engine.splice import blank, change_weight, is_touched
 from a2sb_core.errors import TaskError
 from a2sb_core.interfaces import Corruption
 from a2sb_core.interfaces.corruption import Stretches
@@ -84,11 +84,12 @@ def loudness_gain(
         return 1.0
     energy, count, first = 0.0, 0, 0
     for block in kept(blocks, stretches, sample_rate):
-        weight = change_weight(stretches, sample_rate, block.shape[-1], first)
-        first += block.shape[-1]
-        if weight is not None:
-            block = block[:, weight == 0]
-        energy += float(block.double().square().sum())
+        length = block.shape[-1]
+        if is_touched(stretches, sample_rate, length, first):
+            weight = change_weight(stretches, sample_rate, length, first)
+            block = block if weight is None else block[:, weight == 0]
+        first += length
+        energy += float(block.square().sum(dtype=torch.float64))
         count += block.numel()
     rms = math.sqrt(energy / count) if count else 0.0
     return float(10 ** (loudness_dbfs / 20) / rms) if rms > SILENT_RMS else 1.0
