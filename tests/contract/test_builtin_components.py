@@ -47,6 +47,11 @@ SETTINGS = {
         "declip": [({}, {"ranges": {"drive_db": (3, 18)}})],
         "denoise": [({"low_db": -5}, {"ranges": {"snr_db": (-5, 30)}})],
         "dereverb": [({}, {"ranges": {"rt60_s": (0.2, 1.5), "drr_db": (-3, 15)}})],
+        "continuation": [({}, {}), ({"sides": "end"}, {})],
+        "composite": [
+            ({"parts": ("declip", "denoise", "dereverb")}, {"ranges": {"drive_db": (3, 18)}}),
+            ({"parts": ("denoise", "bandwidth")}, {"ranges": {"cutoff_hz": (2000, 16000)}}),
+        ],
         "codec": [({"low": 0.5}, {"ranges": {"compression": (0.5, 1)}})],
     },
     "bridge": {"i2sb": [({}, {}), ({"beta_max": 0.3}, {})]},

@@ -1,0 +1,119 @@
+"""Where everything may change, a recording is restored block by block as in one piece."""
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from engine_helpers import RATE, model_config, noise, train_config, write_audio
+from test_restorer import windows
+
+from a2sb_core.engine.model import Model
+from a2sb_core.engine.restorer import Restorer
+from a2sb_core.engine.streaming import DECODED_FRAMES
+from a2sb_core.engine.training import Trainer
+from a2sb_core.interfaces import Item, Noise
+
+STRIDE = 64
+LONG = STRIDE * (2 * DECODED_FRAMES + 37) + 11
+PAPER = {"name": "paper", "tell": "known"}
+MDCT = {"name": "mdct", "rows": 64}
+EACH = pytest.mark.parametrize(("representation", "inner"), [
+    ({"name": "complex_stft", "n_fft": 256, "hop_length": 64}, {"name": "ode", "steps": 2}),
+    (MDCT, {"name": "ancestral", "steps": 2}),
+])
+
+
+def declipper(**changes):
+    """A restorer with random weights."""
+    fields = {"corruption": "declip", "prediction": PAPER, "loudness_dbfs": -20.0}
+    torch.manual_seed(0)
+    model = Model(model_config(**fields | changes))
+    return Restorer(model, device="cpu", precision="fp32")
+
+
+def whole(restorer, wave, seed=0):
+    """Restore in one piece, step by step, a recording of which all may change."""
+    model, representation = restorer.model, restorer.model.representation
+    level = 10 ** (model.config.loudness_dbfs / 20)
+    gain = level / float(wave.double().square().mean().sqrt())
+    z = representation.encode(wave * gain)
+    drawn = Noise(seed, representation.channels, representation.rows)
+    item = Item(wave * gain, z, representation)
+    degraded = model.corruption.observe(item, model.corruption.Parameters(), drawn)
+    assert degraded.missing is None
+    with torch.no_grad():
+        x0 = model.sampler.sample(model.denoiser(), model.bridge, degraded.x1, None, drawn)
+        x0 = representation.project(x0)
+        change = representation.decode(x0, wave.shape[-1]) - representation.decode(
+            z, wave.shape[-1]
+        )
+    return wave + change / gain
+
+
+def assert_same(restored, expected):
+    scale = float(expected.abs().max())
+    torch.testing.assert_close(restored, expected, rtol=1e-5, atol=1e-5 * scale)
+
+
+@EACH
+@pytest.mark.parametrize("length", [LONG, STRIDE * DECODED_FRAMES, STRIDE, 1])
+def test_a_recording_is_restored_as_in_one_piece(representation, inner, length):
+    other = declipper(representation=representation, sampler=windows(inner=inner))
+    wave = noise(length, 2)
+    restored = other.restore(wave, RATE, task="declip")
+    assert restored.shape == wave.shape
+    assert_same(restored, whole(other, wave))
+    assert not torch.equal(restored, wave)
+
+
+@EACH
+def test_neither_blocks_nor_what_is_skipped_change_anything(representation, inner):
+    other = declipper(representation=representation, sampler=windows(inner=inner))
+    wave, skip = noise(LONG), 40_000
+    expected = other.restore(wave, RATE, task="declip")
+    job = other.job(wave.split(3000, dim=-1), RATE, task="declip")
+    assert torch.equal(torch.cat(list(job.run()), dim=-1), expected)
+    assert torch.equal(torch.cat(list(job.run(skip)), dim=-1), expected[:, skip:])
+
+
+def test_an_untrained_network_of_no_output_leaves_the_recording_alone():
+    """The bridge starts from the damaged signal itself, with no noise."""
+    other = declipper(sampler=windows(inner={"name": "ode", "steps": 1}))
+    other.model.prediction.denoise = lambda network, bridge, xt, t, x1, missing: xt
+    wave = noise(20_000)
+    assert_same(other.restore(wave, RATE, task="declip"), wave)
+
+
+def test_a_file_of_another_rate_keeps_its_rate_and_length(tmp_path):
+    other = declipper()
+    soundfile.write(tmp_path / "in.wav", noise(9001, 2).numpy().T, 22_050)
+    found = other.restore_file(tmp_path / "in.wav", tmp_path / "out.wav", task="declip")
+    assert found.drive_db is None
+    out, rate = soundfile.read(tmp_path / "out.wav")
+    assert (out.shape, rate) == ((9001, 2), 22_050)
+
+
+@pytest.mark.parametrize(("corruption", "representation"), [
+    ({"name": "declip"}, MDCT),
+    ({"name": "denoise"}, {"name": "complex_stft", "n_fft": 256, "hop_length": 64}),
+    ({"name": "dereverb", "low_s": 0.05, "high_s": 0.1}, MDCT),
+    ({"name": "codec", "codecs": ["vorbis"]}, MDCT),
+    ({"name": "composite", "parts": ["denoise", "bandwidth"]}, MDCT),
+    ({"name": "continuation", "low_s": 0.002, "high_s": 0.01}, MDCT),
+    ({"name": "mixture", "parts": [{"corruption": "declip"}, {"corruption": "bandwidth"}]}, MDCT),
+], ids=lambda value: value["name"])
+def test_every_task_is_trained_and_then_restores(corruption, representation, tmp_path):
+    write_audio(tmp_path / "audio")
+    model = model_config(
+        corruption=corruption, representation=representation, prediction=PAPER
+    )
+    Trainer(train_config(tmp_path, model=model, steps=2)).run()
+    trained = Restorer.from_pretrained(tmp_path / "run" / "model", device="cpu")
+    wave = noise(5000, 2)
+    wave[:, 2500:] = 0 if corruption["name"] == "continuation" else wave[:, 2500:]
+    for task in trained.model.corruption.tasks():
+        given = {"cutoff_hz": 5000.0} if task == "bandwidth" else {}
+        restored = trained.restore(wave, RATE, task=task, **given)
+        assert restored.shape == wave.shape
+        assert np.isfinite(restored.numpy()).all()
+        assert not torch.equal(restored, wave)
