@@ -9,14 +9,22 @@ import yaml
 
 from a2sb_backbones.rope_unet import RoPEUNet
 from a2sb_core.config.load import dump, json_schema, load_config, load_yaml, to_yaml
-from a2sb_core.config.run import DataConfig, ModelConfig, OptimizerConfig, TrainConfig
+from a2sb_core.config.run import (
+    DataConfig,
+    ModelConfig,
+    OptimizerConfig,
+    SourceConfig,
+    TrainConfig,
+    ValidationConfig,
+)
 from a2sb_core.plugins import default_registry
 from a2sb_tasks.bridges.i2sb import I2SB
 from a2sb_tasks.corruptions.bandwidth import Bandwidth
 from a2sb_tasks.corruptions.inpainting import Inpainting
 from a2sb_tasks.corruptions.mixture import Mixture
-from a2sb_tasks.predictions.preconditioned import Preconditioned
+from a2sb_tasks.predictions.paper import Paper
 from a2sb_tasks.representations.factorized import Factorized
+from a2sb_tasks.samplers.ancestral import Ancestral
 from a2sb_tasks.samplers.implicit import Implicit
 from a2sb_tasks.samplers.multidiffusion import MultiDiffusion
 
@@ -89,44 +97,41 @@ def test_the_schema_completes_names_and_fields(schemas):
     assert multidiffusion["inner"] == {"$ref": "#/$defs/sampler"}
 
 
-def small_in_python():
-    """Return the configuration of ``small`` without a file."""
+def paper_in_python():
+    """Return the first stage of the paper's training without a file."""
+    paths = {"fma.csv": 4, "mtg_jamendo.csv": 4, "musicnet.csv": 1, "medley_solos": 1}
     return TrainConfig(
         model=ModelConfig(
-            representation=Factorized.Config(phase_iterations=4),
+            representation=Factorized.Config(n_fft=2048, hop_length=512),
             corruption=Mixture.Config(parts=[
-                {"weight": 3, "corruption": Bandwidth.Config(low_hz=3000, high_hz=14000)},
-                {"weight": 2, "corruption": Inpainting.Config(low_s=0.05, high_s=0.5)},
+                {"corruption": Bandwidth.Config(low_hz=4000, high_hz=16000)},
+                {"corruption": Inpainting.Config(low_s=0.1, high_s=1.6)},
             ]),
             bridge=I2SB.Config(),
-            prediction=Preconditioned.Config(
-                residual=(0.2, 1, 1), weights=(4, 1, 1), shrink=True, huber=(1, 0, 0)
-            ),
+            prediction=Paper.Config(),
             backbone=RoPEUNet.Config(
-                widths=(128, 192, 256, 256), attention_levels=(1, 2), attention_residual=True,
-                heads=4, groups=4, res_blocks=1, fine_blocks=1, dropout=0, patch=(32, 1),
-                zero_output=True,
+                widths=(128, 256, 512, 768, 1024, 2048), attention_levels=(3, 4), heads=8,
+                res_blocks=2,
             ),
-            sampler=MultiDiffusion.Config(weighting="smooth", inner=Implicit.Config(steps=2)),
-            loudness_dbfs=-20,
+            sampler=MultiDiffusion.Config(weighting="uniform", inner=Ancestral.Config(steps=100)),
+            steps={"inpaint": 200},
         ),
         data=DataConfig(
-            source=Path("data/small/manifest.csv"), frames=64,
-            group_weights={"real": 0.9, "rendered": 0.1}, gain_db=4,
+            sources=[SourceConfig(path=Path("data") / p, weight=w) for p, w in paths.items()],
+            frames=256, workers=8,
         ),
-        output=Path("runs/small"),
-        optimizer=OptimizerConfig(
-            kind="adamw", learning_rate=1e-3, weight_decay=0.01, betas=(0.9, 0.95),
-            warmup_steps=60, decay=0.5, max_grad_norm=1,
-        ),
-        steps=4500, batch_size=12, precision="bf16", t_bias=1, statistics_segments=256,
-        validate_every=250, checkpoint_every=250,
+        output=Path("runs/pretrain"),
+        optimizer=OptimizerConfig(kind="radam", learning_rate=8e-5, max_grad_norm=0.5),
+        steps=209_000, batch_size=320, precision="bf16", ema_decay=0.9999, log_every=50,
+        validate_every=5000, checkpoint_every=2000, keep_checkpoints=3,
+        validation=ValidationConfig(tasks=("bandwidth-4k", "gap-300"), clips=4, steps=25),
     )
 
 
 def test_python_composes_what_the_file_describes(tmp_path):
-    config = small_in_python()
-    assert config == load_config(TrainConfig, SMALL)
+    config = paper_in_python()
+    assert config == load_config(TrainConfig, EXAMPLES / "train_paper" / "pretrain.yaml")
+    assert config.model == load_config(ModelConfig, "paper")
     (tmp_path / "again.yaml").write_text(to_yaml(config))
     assert load_config(TrainConfig, tmp_path / "again.yaml") == config
 
