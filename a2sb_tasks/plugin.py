@@ -11,6 +11,7 @@ _PARTS = (
      "real and imaginary part (the paper's ablation)"),
     ("representation", "mdct", "representations.mdct:MDCT",
      "modified discrete cosine transform: real, without redundancy"),
+    ("representation", "cqt", "representations.cqt:CQT", "invertible constant-Q transform"),
     ("corruption", "bandwidth", "corruptions.bandwidth:Bandwidth",
      "everything above a cutoff is missing"),
     ("corruption", "inpainting", "corruptions.inpainting:Inpainting", "gaps in time are missing"),

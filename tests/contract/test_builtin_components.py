@@ -8,6 +8,7 @@ from a2sb_core.plugins import KINDS, default_registry
 from a2sb_core.testing import Case, contract, laws
 
 STFT = {"n_fft": 64, "hop_length": 16}
+SHORT_CQT = {"rows": 32, "bins_per_octave": 8, "hop_length": 8}
 NETWORK = {
     "name": "rope_unet", "widths": (8, 8, 16), "attention_levels": (1,), "heads": 2,
     "res_blocks": 1, "groups": 4, "time_channels": 8, "band_channels": 4,
@@ -35,6 +36,7 @@ SETTINGS = {
     "representation": {
         "factorized": [(STFT, {}), ({**STFT, "phase_iterations": 2}, {})],
         "complex_stft": [(STFT, {})],
+        "cqt": [(SHORT_CQT, {}), ({**SHORT_CQT, "power": 1}, {})],
         "mdct": [({"rows": 32}, {}), ({"rows": 32, "window": "kbd", "power": 1}, {})],
     },
     "corruption": {
