@@ -174,7 +174,8 @@ def _sentence(found: dict[str, Any] | None) -> str:
         gaps = found["gaps_s"]
         total_s = sum(end - start for start, end in gaps)
         return f"filling {len(gaps)} gap{'s' * (len(gaps) > 1)}, {total_s:g} s in all"
-    return "restoring: " + ", ".join(f"{name} = {value}" for name, value in found.items())
+    known = [f"{name} = {value}" for name, value in found.items() if value is not None]
+    return f"restoring: {', '.join(known)}" if known else "restoring all of the audio"
 
 
 def _default_steps(model: Model, task: str) -> int | None:

@@ -51,10 +51,10 @@ class Codec(WaveformCorruption):
             return ascending(self, "low", "high")
 
     class Parameters(FrozenConfig):
-        """What encoded the audio, and how hard; to restore, it need not be known."""
+        """What encoded the audio, and how hard (0 by default); to restore, it need not be known."""
 
         coding: Coding | None = None
-        compression: float = Field(0.5, ge=0, le=1)
+        compression: float | None = Field(None, ge=0, le=1)
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
         """Draw a codec and a level of compression."""
@@ -67,8 +67,9 @@ class Codec(WaveformCorruption):
         """Encode and decode audio (B, T), item by item."""
         if parameters.coding is None:
             return wave.clone()
+        level = parameters.compression or 0.0
         items = wave.detach().cpu().float().numpy()
-        coded = [_coded(x, sample_rate, parameters.coding, parameters.compression) for x in items]
+        coded = [_coded(x, sample_rate, parameters.coding, level) for x in items]
         return torch.from_numpy(np.stack(coded)).to(wave)
 
 

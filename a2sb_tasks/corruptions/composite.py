@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, Optional
 
 import torch
 from pydantic import Field, create_model
@@ -149,7 +149,7 @@ def _joined(kinds: tuple[type[FrozenConfig], ...]) -> type[FrozenConfig]:
                 )
             optional = field.is_required()
             fields[name] = (
-                field.annotation | None if optional else field.annotation,
+                Optional[field.annotation] if optional else field.annotation,  # noqa: UP045
                 None if optional else field.get_default(call_default_factory=True),
             )
     return create_model("Parameters", __base__=FrozenConfig, **fields)

@@ -32,13 +32,14 @@ class Denoise(WaveformCorruption):
             return ascending(self, "low_db", "high_db")
 
     class Parameters(FrozenConfig):
-        """``snr_db``: power of the item over that of the noise; to restore, it need not be known.
+        """The noise; to restore, it need not be known, and without ``snr_db`` there is none.
 
-        ``colour``: ``white``, or ``pink``, whose density falls by 3 dB an octave.
+        ``snr_db``: power of the item over that of the noise. ``colour``: ``white``, which is the
+        default, or ``pink``, whose density falls by 3 dB an octave.
         """
 
         snr_db: float | None = None
-        colour: Colour = "white"
+        colour: Colour | None = None
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
         """Draw a ratio and a colour."""
@@ -55,7 +56,8 @@ class Denoise(WaveformCorruption):
         if parameters.colour == "pink":
             hiss = _pink(hiss, sample_rate)
         ratio = wave.square().mean(dim=-1, keepdim=True) / hiss.square().mean().clamp(min=1e-20)
-        return wave + hiss * (ratio * 10 ** (-parameters.snr_db / 10)).sqrt()
+        power = 10 ** (-float(parameters.snr_db) / 10)
+        return wave + hiss * (ratio * power).sqrt()
 
 
 LOWEST_HZ = 20.0  # below it pink noise is white: nobody hears it rise for ever
@@ -66,4 +68,5 @@ def _pink(white: Tensor, sample_rate: int) -> Tensor:
     spectrum = torch.fft.rfft(white)
     freqs_hz = torch.fft.rfftfreq(len(white), 1 / sample_rate, device=white.device)
     shaped = spectrum / (freqs_hz.clamp(min=LOWEST_HZ) / LOWEST_HZ).sqrt()
-    return torch.fft.irfft(shaped, len(white))
+    pink: Tensor = torch.fft.irfft(shaped, len(white))
+    return pink

@@ -41,14 +41,14 @@ class Dereverb(WaveformCorruption):
             return ascending(ascending(self, "low_s", "high_s"), "low_db", "high_db")
 
     class Parameters(FrozenConfig):
-        """The room; to restore, it need not be known.
+        """The room; to restore, it need not be known, and without ``rt60_s`` there is none.
 
         ``rt60_s``: seconds in which reverberation falls by 60 dB. ``drr_db``: energy of the direct
-        sound over that of all that follows it.
+        sound over that of all that follows it, 0 by default.
         """
 
         rt60_s: float | None = Field(None, gt=0)
-        drr_db: float = 0.0
+        drr_db: float | None = None
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
         """Draw a room."""
@@ -62,7 +62,7 @@ class Dereverb(WaveformCorruption):
         first = max(1, round(self.config.delay_s * sample_rate))
         time_s = torch.arange(1 + round(parameters.rt60_s * sample_rate)) / sample_rate
         tail = white_noise(noise, len(time_s)).cpu() * 10 ** (-3 * time_s / parameters.rt60_s)
-        tail *= 10 ** (-parameters.drr_db / 20) / tail.norm()
+        tail *= 10 ** (-(parameters.drr_db or 0.0) / 20) / tail.norm()
         return torch.cat([torch.ones(1), torch.zeros(first - 1), tail])
 
     def apply(self, wave: Tensor, parameters: Any, noise: Noise, sample_rate: int) -> Tensor:
@@ -73,4 +73,5 @@ class Dereverb(WaveformCorruption):
         response = self.response(parameters, noise, sample_rate)[:length].to(wave)
         size = length + len(response) - 1
         product = torch.fft.rfft(wave, size) * torch.fft.rfft(response, size)
-        return torch.fft.irfft(product, size)[..., :length]
+        wet: Tensor = torch.fft.irfft(product, size)
+        return wet[..., :length]

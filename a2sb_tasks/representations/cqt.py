@@ -148,7 +148,7 @@ class CQT(Representation):
 
     def _number(self, freqs_hz: Tensor) -> Tensor:
         """Return p(f) of the class description."""
-        b = self.config.bins_per_octave
+        b: int = self.config.bins_per_octave
         return b / math.log(2) * torch.log1p(freqs_hz / (self.sample_rate / 2) * self._span)
 
     @property

@@ -46,8 +46,8 @@ class MDCT(Representation):
         super().__init__(config)
         self.sample_rate = self.config.sample_rate
         self.rows = self.stride = self.context = self.config.rows
-        made = {"sine": _sine, "kbd": lambda n: _kaiser_bessel(n, self.config.kbd_alpha)}
-        window = made[self.config.window](self.rows)
+        is_sine, alpha = self.config.window == "sine", self.config.kbd_alpha
+        window = _sine(self.rows) if is_sine else _kaiser_bessel(self.rows, alpha)
         self.register_buffer("window", window.float(), persistent=False)
         self.register_buffer("twiddle", _twiddle(self.rows), persistent=False)
 

@@ -145,9 +145,8 @@ class Wavefront(SamplerStream):
         """Whether anything is missing in each hop; asked once, for a device is waited for."""
         if loose.missing is None:
             return [True] * hops
-        whole = loose.missing[..., : hops * self.hop]
-        answers: list[bool] = whole.unflatten(-1, (hops, self.hop)).flatten(0, 2).any(
-            dim=-1).any(dim=0).tolist()
+        frames = loose.missing[..., : hops * self.hop].flatten(0, 2).any(dim=0)
+        answers: list[bool] = frames.reshape(hops, self.hop).any(dim=1).tolist()
         return answers
 
     def _stored(self, x: Tensor) -> Tensor:
