@@ -116,8 +116,10 @@ def test_an_interruption_leaves_nothing_half_done(tmp_path, music, model_folder)
     soundfile.write(source, music(6, cutoff_hz=4000), 44100)
     before = source.read_bytes()
     code = """
-import sys
+import signal, sys
 from a2sb_core.engine.job import Job
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent may have had it ignored
 
 def run(self, skip=0):
     print("started", flush=True)
@@ -134,12 +136,15 @@ main()
         [sys.executable, "-c", code, *map(str, asked), "--device", "cpu"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )
-    for line in process.stdout:
-        if line == "started\n":
-            break
-    time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    try:
+        for line in process.stdout:
+            if line == "started\n":
+                break
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130, errors
     assert errors.strip() == "interrupted"
     assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]

@@ -136,8 +136,9 @@ def test_a_file_that_shrinks_while_it_is_read(restorer, source, tmp_path):
 
 
 SCRIPT = """
-import sys, torch
+import signal, sys, torch
 from a2sb_core import Restorer
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from a2sb_core.engine import filing
 filing.BLOCK_SAMPLES = 8000
 torch.set_num_threads(1)
@@ -159,7 +160,10 @@ def test_a_killed_run_leaves_no_broken_output(restorer, source, tmp_path, sent):
             if int(line.split()[0]) > 900:
                 process.send_signal(sent)
                 break
-        process.communicate(timeout=60)
+        try:
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode != 0
     assert not target.exists()
     assert part_path(target).exists()
