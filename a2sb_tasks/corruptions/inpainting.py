@@ -10,6 +10,8 @@ from torch import Tensor
 
 from a2sb_core.interfaces import FrozenConfig, Grid, MaskCorruption, TaskError
 
+ROUNDING_S = 1e-9  # a frame that ends where a gap begins must not count for a rounding error
+
 
 class Inpainting(MaskCorruption):
     """Inpainting as masking: M = 1 for the frames of a gap, section 3.2."""
@@ -69,7 +71,7 @@ class Inpainting(MaskCorruption):
 
     def missing(self, grid: Grid, parameters: Any) -> Tensor:
         """Mark the frames of each gap."""
-        reach = grid.frame_s / 2 if self.config.edges == "touched" else 0.0
+        reach = grid.frame_s / 2 - ROUNDING_S if self.config.edges == "touched" else 0.0
         frames = torch.zeros(len(grid.times_s), dtype=torch.bool)
         for start, end in parameters.gaps_s:
             frames |= (grid.times_s > start - reach) & (grid.times_s < end + reach)
