@@ -31,30 +31,38 @@ from a2sb_core.interfaces import (
 class Hop:
     """One hop of frames on its way through the steps; ``total`` and ``norm`` are the sums of (20).
 
-    ``is_wanted``: something is missing in it.
+    ``is_wanted``: something is missing in it. Its tensors are changed in place: what lives long is
+    allocated once, so that what lives short leaves no holes in memory.
     """
 
     x1: Tensor
     missing: Tensor | None
     is_wanted: bool
     x: Tensor
+    total: Tensor
+    norm: Tensor
     before: Estimate | None = None
-    total: Tensor | None = None
-    norm: Tensor | None = None
+    is_estimated: bool = False
 
     def add(self, output: Tensor, weight: Tensor) -> None:
         """Add the weighted output of a window."""
-        output, weight = output.to(self.x), weight.to(self.x)
-        if self.total is None or self.norm is None:
-            self.total, self.norm = torch.zeros_like(output), torch.zeros_like(weight)
-        self.total += weight * output
+        weight = weight.to(self.x)
+        self.total += weight * output.to(self.x)
         self.norm += weight
+        self.is_estimated = True
 
     def estimate(self) -> Tensor:
         """Return the average of the windows; where none was run nothing is missing."""
-        if self.total is None or self.norm is None:
+        if not self.is_estimated:
             return self.x1
         return self.total / self.norm.clamp(min=torch.finfo(self.norm.dtype).tiny)
+
+    def move(self, x: Tensor, before: Estimate | None) -> None:
+        """Go on at the next step from ``x``."""
+        self.x.copy_(x)
+        self.total.zero_()
+        self.norm.zero_()
+        self.before, self.is_estimated = before, False
 
 
 Evaluate = Callable[[list[Tensor], Tensor, list[Tensor], list[Tensor] | None], list[Tensor]]
@@ -136,7 +144,10 @@ class Wavefront(SamplerStream):
             place = slice(j * self.hop, (j + 1) * self.hop)
             x1 = self._stored(loose.x[..., place])
             missing = None if loose.missing is None else self._stored(loose.missing[..., place])
-            self.flight[0][loose.start // self.hop + j] = Hop(x1, missing, is_wanted, x1)
+            self.flight[0][loose.start // self.hop + j] = Hop(
+                x1, missing, is_wanted, x=x1.clone(), total=torch.zeros_like(x1),
+                norm=torch.zeros_like(x1[0, 0, 0]),
+            )
         rest = None if loose.missing is None else loose.missing[..., whole:]
         left = Frames(loose.start + whole, loose.x[..., whole:], rest)
         self.loose = [left] if left.x.shape[-1] else []
@@ -150,8 +161,8 @@ class Wavefront(SamplerStream):
         return answers
 
     def _stored(self, x: Tensor) -> Tensor:
-        """Put a hop where those in flight are kept; a view keeps its whole piece in memory."""
-        return x.cpu() if self.on_host else x
+        """Copy a hop to where those in flight are kept; a view keeps its whole piece in memory."""
+        return x.to("cpu" if self.on_host else x.device, copy=True)
 
     def _run(self, arrived: int, is_last: bool = False) -> list[Frames]:
         """Run every step on the hops before ``arrived``; return what leaves the last step."""
@@ -162,7 +173,8 @@ class Wavefront(SamplerStream):
                 break
             self._evaluate(i, stop)
             for index in sorted(k for k in self.flight[i] if k < stop):
-                hop = self._stepped(self.flight[i].pop(index), index, step)
+                hop = self.flight[i].pop(index)
+                self._advance(hop, index, step)
                 if i + 1 < len(self.steps):
                     self.flight[i + 1][index] = hop
                 else:
@@ -206,14 +218,13 @@ class Wavefront(SamplerStream):
         ]
         return torch.cat(joined).to(self.device)
 
-    def _stepped(self, hop: Hop, index: int, step: Step) -> Hop:
+    def _advance(self, hop: Hop, index: int, step: Step) -> None:
         """Move a hop of which all windows are done to the next time."""
         x, x0 = self.inner.advance(
             self.bridge, hop.estimate(), hop.x, hop.x1, hop.missing,
             replace(step, before=hop.before), self.noise, index * self.hop,
         )
-        before = Estimate(step.t, x0) if self.inner.looks_back else None
-        return replace(hop, x=x, before=before, total=None, norm=None)
+        hop.move(x, Estimate(step.t, x0) if self.inner.looks_back else None)
 
 
 def _joined(pieces: list[Frames]) -> Frames:
