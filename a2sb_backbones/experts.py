@@ -47,15 +47,11 @@ class Experts(Backbone):
     """
 
     class Config(ComponentConfig):
-        """One configuration for all experts, and where the ranges are cut.
-
-        ``cuts`` ascend within (0, 1): none for one expert, (0.5,) for the paper's two; or a name
-        of ``PAPER_CUTS``. With ``offload``, outside of training, only the experts that a batch
-        needs are on the device of that batch; the others wait in the host's memory.
-        """
+        """One configuration for all experts, and where the ranges are cut."""
 
         name: str = "experts"
         expert: AnyBackbone
+        """Configuration of every expert."""
         cuts: Annotated[
             tuple[float, ...],
             BeforeValidator(
@@ -63,7 +59,11 @@ class Experts(Backbone):
                 json_schema_input_type=Literal["paper-1", "paper-2", "paper-4"] | tuple[float, ...],
             ),
         ] = PAPER_CUTS["paper-2"]
+        """Times that ascend within (0, 1): none for one expert, (0.5,) for the paper's two; or a
+        name of ``PAPER_CUTS``."""
         offload: bool = False
+        """Outside of training, keep only the experts that a batch needs on its device; the others
+        wait in the host's memory."""
 
         @field_validator("cuts")
         @classmethod

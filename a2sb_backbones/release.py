@@ -161,10 +161,11 @@ class Release(Converter):
     notice = LICENCE_NOTICE
 
     class Config(ComponentConfig):
-        """``heads`` of each attention, which the weights do not tell."""
+        """What the weights do not tell."""
 
         name: str = "a2sb_release"
         heads: int = Field(HEADS, ge=1)
+        """Heads of each attention."""
 
     def convert(self, sources: Sequence[Path]) -> Converted:
         """Load the checkpoints and say which parts go with them.

@@ -92,35 +92,38 @@ class RoPEUNet(Backbone):
     """
 
     class Config(ComponentConfig):
-        """Sizes of the network; the default is the paper's, with 565 M parameters.
-
-        ``widths`` are the channels of each resolution, one more than there are levels;
-        ``attention_levels`` the levels with attention, 0 being the finest; ``heads`` of each
-        attention; ``res_blocks`` residual blocks a level; ``time_channels`` and
-        ``band_channels`` sizes of the two embeddings; ``groups`` of the normalizations;
-        ``fine_blocks`` residual blocks at the finest resolution behind the last upsampling, given
-        the finest features of the encoder (the paper: none); ``dropout`` in training; ``patch``
-        rows and frames folded into channels; ``attention`` the implementation;
-        ``attention_residual`` adds what goes into an attention to what comes out (the paper: no);
-        ``checkpointing`` recomputes blocks in the backward pass to save memory; ``zero_output``
-        starts the last convolution at zero.
-        """
+        """Sizes of the network; the default is the paper's, with 565 M parameters."""
 
         name: str = "rope_unet"
         widths: tuple[int, ...] = Field((128, 256, 512, 768, 1024, 2048), min_length=2)
+        """Channels of each resolution, one more than there are levels."""
         attention_levels: tuple[int, ...] = (3, 4)
+        """Levels with attention, 0 being the finest."""
         heads: int = Field(8, ge=1)
+        """Heads of each attention."""
         res_blocks: int = Field(2, ge=1)
+        """Residual blocks a level."""
         fine_blocks: int = Field(0, ge=0)
+        """Residual blocks at the finest resolution behind the last upsampling, given the finest
+        features of the encoder; the paper: none."""
         time_channels: int = Field(128, ge=2, multiple_of=2)
+        """Size of the embedding of t."""
         band_channels: int = Field(16, ge=2, multiple_of=2)
+        """Size of the embedding of a row's frequency."""
         groups: int = Field(32, ge=1)
+        """Groups of the normalizations."""
         dropout: float = Field(0.1, ge=0, lt=1)
+        """Share of values dropped in training."""
         patch: PositiveInt | tuple[PositiveInt, PositiveInt] = 1
+        """Rows and frames folded into channels: one number, or (rows, frames)."""
         attention: AttentionKind = "sdpa"
+        """Implementation of attention."""
         attention_residual: bool = False
+        """Add what goes into an attention to what comes out; the paper: no."""
         checkpointing: bool = False
+        """Recompute blocks in the backward pass, to save memory."""
         zero_output: bool = False
+        """Start the last convolution at zero."""
 
         @property
         def patch_shape(self) -> tuple[int, int]:

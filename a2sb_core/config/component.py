@@ -33,9 +33,14 @@ PLACE = "a2sb-component"
 
 
 class FrozenConfig(BaseModel):
-    """A configuration object: immutable, and unknown fields are refused."""
+    """A configuration object: immutable, and unknown fields are refused.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+    The string below a field describes it, also in the JSON Schema.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", ser_json_inf_nan="constants", use_attribute_docstrings=True
+    )
 
     @model_validator(mode="wrap")
     @classmethod
@@ -61,11 +66,12 @@ class FrozenConfig(BaseModel):
 
 
 class ComponentConfig(FrozenConfig):
-    """Base of the nested ``Config`` of every component; ``name`` is the registered name."""
+    """Base of the nested ``Config`` of every component."""
 
     component: ClassVar[type[Component]]
 
     name: str
+    """The registered name."""
 
     def build(self, **parts: Any) -> Any:
         """Make the component this describes; ``parts`` are what its kind needs besides."""

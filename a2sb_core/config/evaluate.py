@@ -20,45 +20,45 @@ METRICS = ("lsd", "sispec", "sispec(exponent=2)", "lsd(region=missing)",
 
 
 class EvaluateConfig(FrozenConfig):
-    """One evaluation.
-
-    Attributes:
-        source: a folder of audio, a manifest (CSV with a column file_path) or one audio file.
-        output: the folder that takes results, tables and figures; what it holds is not computed
-            again.
-        split: rows of the manifest that are taken.
-        tasks: protocols: ``bandwidth-4k``, ``gap-300`` and their like, or names in ``protocols``.
-        protocols: a YAML file of protocols of one's own.
-        systems: models and restorers: ``NAME``, ``NAME(OPTION=VALUE,...)``, ``MODEL@STEPS``.
-        labels: names in tables, of systems as they stand in ``systems`` (or with ``@STEPS``).
-        metrics: registered metrics, ``NAME`` or ``NAME(OPTION=VALUE,...)``.
-        steps: every model stands in the table once for each of these numbers of steps.
-        reference: the system that the others are compared with clip by clip; ``degraded`` by
-            default.
-        channels: ``mono`` takes the mean of the channels of every clip; ``each`` keeps them.
-        limit: take only so many clips, the first by name.
-        keep_audio: write what the systems return.
-        fresh: compute everything, whatever the output holds.
-    """
+    """One evaluation."""
 
     source: Path
+    """A folder of audio, a manifest (CSV with a column file_path) or one audio file."""
     output: Path
+    """The folder that takes results, tables and figures; what it holds is not computed again."""
     split: str = "validation"
+    """Rows of the manifest that are taken."""
     tasks: tuple[str, ...] = TASKS
+    """Protocols: ``bandwidth-4k``, ``gap-300`` and their like, or names in ``protocols``."""
     protocols: Path | None = None
+    """A YAML file of protocols of one's own."""
     systems: tuple[str, ...] = SYSTEMS
+    """Models and restorers: ``NAME``, ``NAME(OPTION=VALUE,...)``, ``MODEL@STEPS``."""
     labels: dict[str, str] = Field(default_factory=dict)
+    """Names in tables, of systems as they stand in ``systems`` (or with ``@STEPS``)."""
     metrics: tuple[str, ...] | None = None
+    """Registered metrics, ``NAME`` or ``NAME(OPTION=VALUE,...)``; by default those of ``METRICS``
+    that can run here."""
     steps: tuple[int, ...] = ()
+    """Every model stands in the table once for each of these numbers of steps."""
     reference: str = "degraded"
+    """The system that the others are compared with clip by clip."""
     channels: Literal["mono", "each"] = "mono"
+    """``mono`` takes the mean of the channels of every clip; ``each`` keeps them."""
     limit: int | None = Field(None, ge=1)
+    """Take only so many clips, the first by name."""
     seed: int = 0
+    """Of what is random in damage and sampling."""
     device: str = "auto"
+    """Of the models: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     precision: str = "auto"
+    """Of the networks: ``auto``, ``fp32`` or ``bf16``."""
     jobs: int = Field(1, ge=1)
+    """Processes that work at once."""
     keep_audio: bool = False
+    """Write what the systems return."""
     fresh: bool = False
+    """Compute everything, whatever the output holds."""
 
     @field_validator("steps")
     @classmethod

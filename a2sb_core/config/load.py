@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.json_schema import models_json_schema
 from pydantic_core import ErrorDetails
 
-from a2sb_core.config.component import PLACE
+from a2sb_core.config.component import PLACE, ComponentConfig
 from a2sb_core.config.tree import Dumper, Node, merge, parse, put, show
 from a2sb_core.errors import ConfigError, PluginError
 from a2sb_core.plugins import UnknownNameError, default_registry
@@ -246,7 +246,9 @@ def _places(node: Any) -> Iterator[dict[str, Any]]:
 
 def _call(name: str, definition: dict[str, Any]) -> None:
     """Let a component's definition hold only with its ``name`` given."""
-    names = definition["properties"]["name"].setdefault("enum", [])
+    field = definition["properties"]["name"]
+    field["description"] = ComponentConfig.model_fields["name"].description
+    names = field.setdefault("enum", [])
     names.append(name)
     definition["title"] = " or ".join(names)
     definition["required"] = sorted({"name", *definition.get("required", [])})

@@ -19,48 +19,50 @@ from a2sb_core.config.component import (
 
 
 class ModelConfig(FrozenConfig):
-    """The whole composition of a restoration model.
-
-    Attributes:
-        loudness_dbfs: the root-mean-square level audio is brought to before encoding, and brought
-            back from after decoding; None leaves levels alone.
-        steps: network evaluations for tasks that want another number than the sampler's.
-    """
+    """The whole composition of a restoration model."""
 
     representation: AnyRepresentation
+    """Audio to the plane in which the bridge runs, and back."""
     corruption: AnyCorruption
+    """The damage that is undone."""
     bridge: AnyBridge
+    """The process between clean and damaged."""
     prediction: AnyPrediction
+    """What the network is asked for."""
     backbone: AnyBackbone
+    """The network."""
     sampler: AnySampler
+    """How the bridge is walked."""
     loudness_dbfs: float | None = None
+    """The root-mean-square level audio is brought to before encoding, and brought back from after
+    decoding; None leaves levels alone."""
     steps: dict[str, int] = Field(default_factory=dict)
+    """Network evaluations for tasks that want another number than the sampler's."""
 
 
 class SourceConfig(FrozenConfig):
     """One of several sources of training audio, and the share of the segments drawn from it."""
 
     path: Path
+    """A manifest or a folder of audio."""
     weight: float = Field(1.0, gt=0)
+    """Its share, relative to the other sources'."""
 
 
 class AugmentConfig(FrozenConfig):
-    """Changes of training segments; all off by default, and validation has none.
-
-    Attributes:
-        semitones: largest random change of pitch and tempo, up or down.
-        mix: share of the segments that a second segment is added to.
-        mix_db: range of the second one's gain.
-        codec: share of the segments treated as a lossy codec would: a low-pass and 16 bits. The
-            true bandwidth stays that of the file, so that the empty top of a spectrum is learned.
-        codec_hz: range of that cutoff.
-    """
+    """Changes of training segments; all off by default, and validation has none."""
 
     semitones: float = Field(0.0, ge=0, le=12)
+    """Largest random change of pitch and tempo, up or down."""
     mix: float = Field(0.0, ge=0, le=1)
+    """Share of the segments that a second segment is added to."""
     mix_db: tuple[float, float] = (-12.0, 0.0)
+    """Range of the second one's gain."""
     codec: float = Field(0.0, ge=0, le=1)
+    """Share of the segments treated as a lossy codec would: a low-pass and 16 bits. The true
+    bandwidth stays that of the file, so that the empty top of a spectrum is learned."""
     codec_hz: tuple[float, float] = (16_500.0, 20_000.0)
+    """Range of that cutoff."""
 
     @model_validator(mode="after")
     def _check(self) -> AugmentConfig:
@@ -72,31 +74,27 @@ class AugmentConfig(FrozenConfig):
 
 
 class DataConfig(FrozenConfig):
-    """Where training audio comes from and how segments are cut from it.
-
-    Attributes:
-        source: a manifest (CSV with columns split, file_path, duration and optionally sample_rate,
-            twice the file's true bandwidth, group, and level_dbfs, its root-mean-square level) or
-            a folder of audio files.
-        sources: several of them with weights, in place of ``source``; files of each are drawn by
-            duration.
-        frames: representation frames of a segment.
-        group_weights: share of the segments drawn from each group of the manifest ``source``; by
-            default groups are ignored and files drawn by duration.
-        gain_db: random gain of a segment, plus or minus.
-        augment: further random changes of a segment.
-        validation_files: files set aside for validation in each source that is a folder.
-        workers: processes that read audio.
-    """
+    """Where training audio comes from and how segments are cut from it."""
 
     source: Path | None = None
+    """A manifest (CSV with columns split, file_path, duration and optionally sample_rate, twice the
+    file's true bandwidth, group, and level_dbfs, its root-mean-square level) or a folder of audio
+    files."""
     sources: tuple[SourceConfig, ...] = ()
+    """Several of them with weights, in place of ``source``; files of each are drawn by duration."""
     frames: int = Field(256, ge=1)
+    """Representation frames of a segment."""
     group_weights: dict[str, float] = Field(default_factory=dict)
+    """Share of the segments drawn from each group of the manifest ``source``; by default groups are
+    ignored and files drawn by duration."""
     gain_db: float = Field(0.0, ge=0)
+    """Random gain of a segment, plus or minus."""
     augment: AugmentConfig = AugmentConfig()
+    """Further random changes of a segment."""
     validation_files: int = Field(4, ge=0)
+    """Files set aside for validation in each source that is a folder."""
     workers: int = Field(1, ge=0)
+    """Processes that read audio."""
 
     @model_validator(mode="after")
     def _check(self) -> DataConfig:
@@ -110,84 +108,89 @@ class DataConfig(FrozenConfig):
 
 
 class ValidationConfig(FrozenConfig):
-    """What validation restores, measures and shows besides the loss.
-
-    Attributes:
-        tasks: protocols as of ``a2sb evaluate``, such as ``bandwidth-4k`` and ``gap-300``; by
-            default those of ``VALIDATION_TASKS`` that the model serves; none: nothing is restored.
-        metrics: registered metrics, ``NAME`` or ``NAME(OPTION=VALUE,...)``.
-        clips: so many validation files are restored, one stretch of each.
-        clip_s: length of that stretch in seconds; 5 hold one gap of ``gap-300``.
-        steps: network evaluations of the sampler; by default the model's own.
-    """
+    """What validation restores, measures and shows besides the loss."""
 
     tasks: tuple[str, ...] | None = None
+    """Protocols as of ``a2sb evaluate``, such as ``bandwidth-4k`` and ``gap-300``; by default those
+    of ``VALIDATION_TASKS`` that the model serves; none: nothing is restored."""
     metrics: tuple[str, ...] = ("lsd", "sispec")
+    """Registered metrics, ``NAME`` or ``NAME(OPTION=VALUE,...)``."""
     clips: int = Field(2, ge=1)
+    """So many validation files are restored, one stretch of each."""
     clip_s: float = Field(5.0, gt=0)
+    """Length of that stretch in seconds; 5 hold one gap of ``gap-300``."""
     steps: int | None = Field(None, ge=1)
+    """Network evaluations of the sampler; by default the model's own."""
 
 
 VALIDATION_TASKS = ("bandwidth-4k", "gap-300")
 
 
 class OptimizerConfig(FrozenConfig):
-    """Optimizer and learning rate: linear warm-up, constant, linear decay to zero at the end.
-
-    Attributes:
-        decay: share of all steps over which the rate falls to zero at the end.
-        max_grad_norm: gradients are clipped to this norm; the paper: 0.5.
-    """
+    """Optimizer and learning rate: linear warm-up, constant, linear decay to zero at the end."""
 
     kind: Literal["adamw", "radam"] = "radam"
+    """The optimizer."""
     learning_rate: float = Field(8e-5, gt=0)
+    """Between warm-up and decay; the paper: 8e-5."""
     weight_decay: float = Field(1e-8, ge=0)
+    """Decoupled from the gradient."""
     betas: tuple[float, float] = (0.9, 0.999)
+    """Decay of the moving averages of the gradient and of its square."""
     warmup_steps: int = Field(0, ge=0)
+    """Steps over which the rate rises from zero."""
     decay: float = Field(0.0, ge=0, le=1)
+    """Share of all steps over which the rate falls to zero at the end."""
     max_grad_norm: float = Field(0.5, gt=0)
+    """Gradients are clipped to this norm; the paper: 0.5."""
 
 
 class TrainConfig(FrozenConfig):
-    """One training run.
-
-    Attributes:
-        output: the run's folder: checkpoints, TensorBoard log and, at the end, the model.
-        init_from: a model folder whose weights the run starts from (fine-tuning).
-        t_range: times that are trained, for t-range experts (section 3.5).
-        t_bias: 0 draws t uniformly; k > 0 with a density that grows as t^k.
-        batch_size: segments in a step, over all processes and accumulated micro-batches.
-        accumulate: micro-batches in a step.
-        precision: of the network's forward and backward pass.
-        ema_decay: of the moving average of the weights, which is what the run brings forth.
-        validate_every: steps between validations.
-        keep_checkpoints: so many of the newest stay.
-        statistics_segments: segments that the prediction learns its statistics from.
-        deterministic: on a GPU, choose algorithms that give the same bits every time, where there
-            are any; a CPU always does.
-    """
+    """One training run."""
 
     model: ModelConfig
+    """What is trained."""
     data: DataConfig
+    """What it is trained on."""
     output: Path
+    """The run's folder: checkpoints, TensorBoard log and, at the end, the model."""
     optimizer: OptimizerConfig = OptimizerConfig()
+    """How weights are changed."""
     init_from: str | None = None
+    """A model folder whose weights the run starts from (fine-tuning)."""
     steps: int = Field(gt=0)
+    """Changes of the weights in all."""
     batch_size: int = Field(16, ge=1)
+    """Segments in a step, over all processes and accumulated micro-batches."""
     accumulate: int = Field(1, ge=1)
+    """Micro-batches in a step."""
     precision: Literal["fp32", "bf16"] = "fp32"
+    """Of the network's forward and backward pass."""
     t_range: tuple[float, float] = (0.0, 1.0)
+    """Times that are trained, for t-range experts (section 3.5)."""
     t_bias: float = Field(0.0, ge=0)
+    """0 draws t uniformly; k > 0 with a density that grows as t^k."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
+    """Of the moving average of the weights, which is what the run brings forth."""
     seed: int = 0
+    """Of all that is random in the run."""
     log_every: int = Field(20, ge=1)
+    """Steps between entries of the TensorBoard log."""
     validate_every: int = Field(500, ge=1)
+    """Steps between validations."""
     checkpoint_every: int = Field(500, ge=1)
+    """Steps between checkpoints."""
     keep_checkpoints: int = Field(2, ge=1)
+    """So many of the newest stay."""
     statistics_segments: int = Field(64, ge=1)
+    """Segments that the prediction learns its statistics from."""
     device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``."""
     deterministic: bool = False
+    """On a GPU, choose algorithms that give the same bits every time, where there are any; a CPU
+    always does."""
     validation: ValidationConfig = ValidationConfig()
+    """What validation does besides measuring the loss."""
 
     @model_validator(mode="after")
     def _check(self) -> TrainConfig:

@@ -136,10 +136,12 @@ def _cut(gap_s: float, wave: Tensor, sample_rate: int, _: torch.Generator) -> Da
 
 
 class _Entry(FrozenConfig):
-    """A protocol in a file: without ``parameters`` the corruption draws them for each clip."""
+    """A protocol in a file."""
 
     corruption: AnyCorruption
+    """The damage."""
     parameters: dict[str, Any] | None = None
+    """Its parameters; without them the corruption draws them for each clip."""
 
 
 def _read(file: Path) -> dict[str, Protocol]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -79,6 +79,7 @@ class Restorer:
     def find_damage(
         self, wave: Tensor | np.ndarray, sample_rate: int, *, task: str,
         cutoff_hz: float | None = None, gaps_s: Sequence[tuple[float, float]] | None = None,
+        parameters: Mapping[str, Any] | None = None,
     ) -> FrozenConfig | None:
         """Return what :meth:`restore` would restore: as given, or found; None: nothing.
 
@@ -89,14 +90,15 @@ class Restorer:
         corruption, own = self.model.corruption.for_task(task), self.model.representation
         return survey.find_damage(
             corruption, (audio,), sample_rate, own.sample_rate, audio.shape[-1] / sample_rate,
-            _given(cutoff_hz, gaps_s),
+            _given(cutoff_hz, gaps_s, parameters),
         )
 
     def job(
         self, blocks: Iterable[Tensor | np.ndarray], sample_rate: int, *, task: str,
         cutoff_hz: float | None = None, gaps_s: Sequence[tuple[float, float]] | None = None,
-        steps: int | None = None, seed: int = 0, progress: Progress | None = None,
-        output_rate: int | None = None, samples: int | None = None, lookahead_s: float = 30.0,
+        parameters: Mapping[str, Any] | None = None, steps: int | None = None, seed: int = 0,
+        progress: Progress | None = None, output_rate: int | None = None,
+        samples: int | None = None, lookahead_s: float = 30.0,
     ) -> Job:
         """Look into audio that comes in blocks (channels, n), to be restored by :meth:`Job.run`.
 
@@ -107,14 +109,15 @@ class Restorer:
         return prepare(
             self.model, self.precision, blocks, sample_rate, task=task,
             output_rate=output_rate or self._output_rate(task, sample_rate),
-            given=_given(cutoff_hz, gaps_s), steps=steps, seed=seed, samples=samples,
-            lookahead_s=lookahead_s, progress=progress, max_bytes=self.max_bytes,
+            given=_given(cutoff_hz, gaps_s, parameters), steps=steps, seed=seed,
+            samples=samples, lookahead_s=lookahead_s, progress=progress, max_bytes=self.max_bytes,
         )
 
     def restore(
         self, wave: Wave, sample_rate: int, *, task: str, cutoff_hz: float | None = None,
-        gaps_s: Sequence[tuple[float, float]] | None = None, steps: int | None = None,
-        seed: int = 0, progress: Progress | None = None, output_rate: int | None = None,
+        gaps_s: Sequence[tuple[float, float]] | None = None,
+        parameters: Mapping[str, Any] | None = None, steps: int | None = None, seed: int = 0,
+        progress: Progress | None = None, output_rate: int | None = None,
     ) -> Wave:
         """Restore audio of any length, any number of channels and any sample rate.
 
@@ -127,6 +130,8 @@ class Restorer:
             task: a task of the model: ``bandwidth`` or ``inpaint``.
             cutoff_hz: highest frequency the audio holds; found where not given.
             gaps_s: stretches (start, end) in seconds to fill.
+            parameters: what else is known of the damage, by the names of the corruption's
+                ``Parameters``.
             steps: network evaluations for each window; the model's default where not given.
             seed: the same seed gives the same result.
             progress: called with (done, of), in frames; what it raises ends the work.
@@ -144,8 +149,8 @@ class Restorer:
         samples = audio.shape[-1]
         job = self.job(
             torch.split(audio, BLOCK_SAMPLES, dim=-1), sample_rate, task=task,
-            cutoff_hz=cutoff_hz, gaps_s=gaps_s, steps=steps, seed=seed, progress=progress,
-            output_rate=output_rate, samples=samples,
+            cutoff_hz=cutoff_hz, gaps_s=gaps_s, parameters=parameters, steps=steps, seed=seed,
+            progress=progress, output_rate=output_rate, samples=samples,
         )
         length = resampled_length(samples, sample_rate, job.output_rate)
         restored, done = audio.new_empty(len(audio), length), 0
@@ -190,9 +195,10 @@ class Restorer:
 
 
 def _given(
-    cutoff_hz: float | None, gaps_s: Sequence[tuple[float, float]] | None
+    cutoff_hz: float | None, gaps_s: Sequence[tuple[float, float]] | None,
+    parameters: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    pairs = {"cutoff_hz": cutoff_hz, "gaps_s": gaps_s}
+    pairs = {"cutoff_hz": cutoff_hz, "gaps_s": gaps_s} | dict(parameters or {})
     return {name: value for name, value in pairs.items() if value is not None}
 
 

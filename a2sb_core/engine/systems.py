@@ -124,7 +124,7 @@ class ModelSystem(System):
         with residuals(self._restorer.model) as seen:
             restored = self._restorer.restore(
                 wave, sample_rate, task=task, steps=self._steps, seed=self._config.seed,
-                output_rate=sample_rate, **parameters,
+                output_rate=sample_rate, parameters=parameters,
             )
         return Restored(restored, *seen.gather())
 

@@ -118,9 +118,10 @@ class MaskCorruption(Corruption):
     """
 
     class Config(ComponentConfig):
-        """``fill_std`` is the noise level sigma_M of (8)."""
+        """The noise in place of what is missing."""
 
         fill_std: float = 0.5
+        """Its level sigma_M of (8)."""
 
     @abstractmethod
     def missing(self, grid: Grid, parameters: Any) -> Tensor:

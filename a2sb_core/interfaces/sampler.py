@@ -188,15 +188,15 @@ class StepSampler(Sampler):
     """
 
     class Config(ComponentConfig):
-        """``steps`` network evaluations at times from 1 down to ``t_end``.
-
-        ``spacing`` of the times: ``uniform``; ``cosine``, denser near both ends; ``quadratic``,
-        denser near 0.
-        """
+        """Times of the network evaluations."""
 
         steps: int = Field(50, ge=1)
+        """Network evaluations."""
         t_end: float = Field(0.0, ge=0, lt=1)
+        """Time of the last one; the first is at 1."""
         spacing: Literal["uniform", "cosine", "quadratic"] = "uniform"
+        """Of the times: ``uniform``; ``cosine``, denser near both ends; ``quadratic``, denser near
+        0."""
 
     looks_back = False
 

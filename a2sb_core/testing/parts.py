@@ -75,10 +75,11 @@ class Spectra(Representation):
     """Spectra of stretches that do not overlap: exact, and a frame is its stretch."""
 
     class Config(ComponentConfig):
-        """``size``: samples of a stretch."""
+        """Size of a stretch."""
 
         name: str = "spectra"
         size: int = 64
+        """Samples of a stretch."""
 
     channels, sample_rate = 2, RATE
 

@@ -29,18 +29,21 @@ class AudioSR(AudioRestorer):
     RATE = 48000
 
     class Config(ComponentConfig):
-        """``model``, ``steps``, ``guidance`` and ``seed`` as AudioSR has them.
-
-        ``piece_s`` is the length of a piece in seconds; what it makes of the last one is cut.
-        """
+        """Settings of AudioSR, and of the pieces it is given."""
 
         name: str = "audiosr"
         model: Literal["basic", "speech"] = "basic"
+        """AudioSR's model."""
         steps: int = Field(50, ge=1)
+        """Its sampling steps."""
         guidance: float = 3.5
+        """Its guidance scale."""
         seed: int = 0
+        """Its seed."""
         piece_s: float = Field(5.12, gt=0)
+        """Length of a piece in seconds; what it makes of the last one is cut."""
         device: str = "auto"
+        """As AudioSR names it."""
 
     def check(self) -> None:
         """Import the package."""

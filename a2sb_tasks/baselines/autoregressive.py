@@ -26,15 +26,16 @@ class Autoregressive(GapFiller):
     """
 
     class Config(ComponentConfig):
-        """``order`` of the model, ``context`` in samples on each side, and ``iterations``.
-
-        For gaps of 300 ms in music, orders below 2000 lose the tones in the middle of the gap.
-        """
+        """Settings of the model and of the estimate."""
 
         name: str = "autoregressive"
         order: int = Field(4096, ge=1)
+        """Of the model; for gaps of 300 ms in music, below 2000 it loses the tones in the middle of
+        the gap."""
         context: int = Field(16384, ge=64)
+        """Samples on each side that the model is estimated from."""
         iterations: int = Field(2, ge=1)
+        """Rounds of estimating the model and filling the gap."""
 
     def fill(self, wave: Array, start: int, stop: int, end: int) -> Array:
         """Interpolate one gap, or extrapolate where a side is missing."""

@@ -20,12 +20,15 @@ class BandReplication(AudioRestorer):
     """
 
     class Config(ComponentConfig):
-        """STFT size and hop in samples, and the fall of the level in dB an octave."""
+        """STFT, and the level of the copies."""
 
         name: str = "band_replication"
         n_fft: int = 2048
+        """Size of the STFT, in samples."""
         hop_length: int = 512
+        """Its hop, in samples."""
         slope_db: float = Field(12.0, ge=0)
+        """Fall of the level, in dB an octave."""
 
     def restore_audio(
         self, wave: Tensor, sample_rate: int, task: str, parameters: Mapping[str, Any]

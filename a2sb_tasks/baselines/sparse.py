@@ -21,29 +21,26 @@ class Sparse(GapFiller):
     """
 
     class Config(ComponentConfig):
-        """Settings of the frames and of the iteration.
-
-        Attributes:
-            span: length of a frame, as a multiple of the gap's.
-            window: shortest frame, in samples.
-            overlap: frames that overlap at every sample.
-            growth: frequencies that each round allows more.
-            rounds: limit of the rounds.
-            tolerance: share of the frame's norm that may stay unexplained.
-            redundancy: frequencies for each sample of a frame, over 2.
-            memory: share of the running difference that is kept from round to round: 1 is
-                A-SPAIN, which makes long gaps of noisy music far too loud; 0 is hard thresholding.
-        """
+        """Settings of the frames and of the iteration."""
 
         name: str = "sparse"
         span: float = Field(3.0, gt=1)
+        """Length of a frame, as a multiple of the gap's."""
         window: int = Field(4096, ge=16)
+        """Shortest frame, in samples."""
         overlap: int = Field(2, ge=2)
+        """Frames that overlap at every sample."""
         growth: int = Field(8, ge=1)
+        """Frequencies that each round allows more."""
         rounds: int = Field(100, ge=1)
+        """Limit of the rounds."""
         tolerance: float = Field(0.01, gt=0, lt=1)
+        """Share of the frame's norm that may stay unexplained."""
         redundancy: int = Field(2, ge=1)
+        """Frequencies for each sample of a frame, over 2."""
         memory: float = Field(0.9, ge=0, le=1)
+        """Share of the running difference that is kept from round to round: 1 is A-SPAIN, which
+        makes long gaps of noisy music far too loud; 0 is hard thresholding."""
 
     def fill(self, wave: Array, start: int, stop: int, end: int) -> Array:
         """Fill one gap from the frames over it, weighted by their windows."""

@@ -16,10 +16,11 @@ class I2SB(Bridge):
     """
 
     class Config(ComponentConfig):
-        """``beta_max`` scales the noise."""
+        """The noise of the process."""
 
         name: str = "i2sb"
         beta_max: float = 1.0
+        """Scales beta_t, and so the noise; the paper: 1."""
 
     config: Config
 

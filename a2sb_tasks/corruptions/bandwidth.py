@@ -23,11 +23,13 @@ class Bandwidth(MaskCorruption):
     FADE_DB = 15.0  # below the band's upper quarter: the filter's, not the music's
 
     class Config(MaskCorruption.Config):
-        """Training draws the cutoff uniformly between ``low_hz`` and ``high_hz``."""
+        """Training draws the cutoff uniformly."""
 
         name: str = "bandwidth"
         low_hz: float = Field(2000.0, gt=0)
+        """Lowest cutoff drawn."""
         high_hz: float = Field(16000.0, gt=0)
+        """Highest cutoff drawn."""
 
         @model_validator(mode="after")
         def _ascend(self) -> Self:
@@ -38,9 +40,10 @@ class Bandwidth(MaskCorruption):
             return self
 
     class Parameters(FrozenConfig):
-        """``cutoff_hz``: the highest frequency that the audio holds."""
+        """Where the audio ends."""
 
         cutoff_hz: float = Field(gt=0)
+        """The highest frequency that the audio holds."""
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
         """Draw a cutoff."""

@@ -35,7 +35,7 @@ class Codec(WaveformCorruption):
     task = "codec"
 
     class Config(ComponentConfig):
-        """Training draws a codec, and a level of compression between ``low`` and ``high``.
+        """Training draws a codec and a level of compression.
 
         0 is the codec's best quality, 1 its smallest file: for music in one channel from about
         130 down to 40 kbit/s of MP3, 240 to 60 of Vorbis, and 260 to 8 of Opus.
@@ -43,18 +43,23 @@ class Codec(WaveformCorruption):
 
         name: str = "codec"
         codecs: tuple[Coding, ...] = Field(("mp3", "vorbis", "opus"), min_length=1)
+        """Codecs that are drawn."""
         low: float = Field(0.4, ge=0, le=1)
+        """Lowest compression drawn."""
         high: float = Field(1.0, ge=0, le=1)
+        """Highest compression drawn."""
 
         @model_validator(mode="after")
         def _ascend(self) -> Self:
             return ascending(self, "low", "high")
 
     class Parameters(FrozenConfig):
-        """What encoded the audio, and how hard (0 by default); to restore, it need not be known."""
+        """What encoded the audio, and how hard; to restore, it need not be known."""
 
         coding: Coding | None = None
+        """The codec."""
         compression: float | None = Field(None, ge=0, le=1)
+        """0 to 1; 0 by default."""
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
         """Draw a codec and a level of compression."""

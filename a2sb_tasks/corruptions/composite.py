@@ -40,10 +40,11 @@ class Composite(WaveformCorruption):
     task = "composite"
 
     class Config(ComponentConfig):
-        """``parts`` in the order in which they damage the audio."""
+        """What damages the audio."""
 
         name: str = "composite"
         parts: tuple[AnyCorruption, ...] = Field(min_length=2)
+        """Corruptions, in the order in which they damage the audio."""
 
     def __init__(self, config: ComponentConfig) -> None:
         super().__init__(config)

@@ -27,10 +27,11 @@ class Continuation(Inpainting):
     SHORTEST_S = 0.05  # many recordings begin with some milliseconds of silence
 
     class Config(Inpainting.Config):
-        """Training draws ``low_s`` to ``high_s`` seconds at one of the ``sides``."""
+        """Training draws ``low_s`` to ``high_s`` seconds at an edge."""
 
         name: str = "continuation"
         sides: Literal["start", "end", "both"] = "both"
+        """Edges that are drawn."""
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Inpainting.Parameters:
         """Draw a side and a length; in short items it takes at most 70 % of the time."""

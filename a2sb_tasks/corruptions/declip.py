@@ -18,20 +18,23 @@ class Declip(WaveformCorruption):
     task = "declip"
 
     class Config(ComponentConfig):
-        """Training draws the drive uniformly between ``low_db`` and ``high_db``."""
+        """Training draws the drive uniformly."""
 
         name: str = "declip"
         low_db: float = Field(3.0, ge=0)
+        """Lowest drive drawn."""
         high_db: float = Field(18.0, ge=0)
+        """Highest drive drawn."""
 
         @model_validator(mode="after")
         def _ascend(self) -> Self:
             return ascending(self, "low_db", "high_db")
 
     class Parameters(FrozenConfig):
-        """``drive_db``: how far below the peak is cut; to restore, it need not be known."""
+        """How hard is clipped; to restore, it need not be known."""
 
         drive_db: float | None = Field(None, ge=0)
+        """How far below the peak is cut."""
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
         """Draw a drive."""

@@ -20,26 +20,27 @@ class Denoise(WaveformCorruption):
     task = "denoise"
 
     class Config(ComponentConfig):
-        """Training draws a ratio uniformly between ``low_db`` and ``high_db``, and a colour."""
+        """Training draws a ratio uniformly, and a colour."""
 
         name: str = "denoise"
         low_db: float = 0.0
+        """Lowest ratio drawn."""
         high_db: float = 30.0
+        """Highest ratio drawn."""
         colours: tuple[Colour, ...] = Field(("white", "pink"), min_length=1)
+        """Colours that are drawn."""
 
         @model_validator(mode="after")
         def _ascend(self) -> Self:
             return ascending(self, "low_db", "high_db")
 
     class Parameters(FrozenConfig):
-        """The noise; to restore, it need not be known, and without ``snr_db`` there is none.
-
-        ``snr_db``: power of the item over that of the noise. ``colour``: ``white``, which is the
-        default, or ``pink``, whose density falls by 3 dB an octave.
-        """
+        """The noise; to restore, it need not be known."""
 
         snr_db: float | None = None
+        """Power of the item over that of the noise; without it there is none."""
         colour: Colour | None = None
+        """``white``, which is the default, or ``pink``, whose density falls by 3 dB an octave."""
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
         """Draw a ratio and a colour."""

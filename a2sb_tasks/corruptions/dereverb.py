@@ -24,31 +24,31 @@ class Dereverb(WaveformCorruption):
     task = "dereverb"
 
     class Config(ComponentConfig):
-        """Training draws RT60 evenly on a logarithmic scale, and the ratio in dB uniformly.
-
-        ``delay_s`` is the silence between the direct sound and the first reflection.
-        """
+        """Training draws RT60 evenly on a logarithmic scale, and the ratio in dB uniformly."""
 
         name: str = "dereverb"
         low_s: float = Field(0.2, gt=0)
+        """Shortest RT60 drawn."""
         high_s: float = Field(1.5, gt=0)
+        """Longest RT60 drawn."""
         low_db: float = -3.0
+        """Lowest direct-to-reverberant ratio drawn."""
         high_db: float = 15.0
+        """Highest ratio drawn."""
         delay_s: float = Field(0.005, ge=0)
+        """Silence between the direct sound and the first reflection."""
 
         @model_validator(mode="after")
         def _ascend(self) -> Self:
             return ascending(ascending(self, "low_s", "high_s"), "low_db", "high_db")
 
     class Parameters(FrozenConfig):
-        """The room; to restore, it need not be known, and without ``rt60_s`` there is none.
-
-        ``rt60_s``: seconds in which reverberation falls by 60 dB. ``drr_db``: energy of the direct
-        sound over that of all that follows it, 0 by default.
-        """
+        """The room; to restore, it need not be known."""
 
         rt60_s: float | None = Field(None, gt=0)
+        """Seconds in which reverberation falls by 60 dB; without it there is none."""
         drr_db: float | None = None
+        """Energy of the direct sound over that of all that follows it; 0 by default."""
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
         """Draw a room."""

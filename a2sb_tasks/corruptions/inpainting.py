@@ -19,17 +19,17 @@ class Inpainting(MaskCorruption):
     task = "inpaint"
 
     class Config(MaskCorruption.Config):
-        """Training draws one gap of ``low_s`` to ``high_s`` seconds at a random place.
-
-        ``edges`` says which frames a gap takes: ``touched``, every frame that holds a sample of
-        it (right for audio whose gap is really silent), or ``inside``, the frames whose middle
-        lies in it (the paper's protocol on clean files).
-        """
+        """Training draws one gap at a random place."""
 
         name: str = "inpainting"
         low_s: float = Field(0.1, gt=0)
+        """Shortest gap drawn."""
         high_s: float = Field(1.6, gt=0)
+        """Longest gap drawn."""
         edges: Literal["touched", "inside"] = "touched"
+        """Frames that a gap takes: ``touched``, every frame that holds a sample of it (right for
+        audio whose gap is really silent), or ``inside``, the frames whose middle lies in it (the
+        paper's protocol on clean files)."""
 
         @model_validator(mode="after")
         def _ascend(self) -> Self:
@@ -40,9 +40,10 @@ class Inpainting(MaskCorruption):
             return self
 
     class Parameters(FrozenConfig):
-        """``gaps_s``: stretches (start, end) in seconds."""
+        """Where the gaps are."""
 
         gaps_s: tuple[tuple[float, float], ...]
+        """Stretches (start, end) in seconds."""
 
         @field_validator("gaps_s")
         @classmethod

@@ -25,7 +25,9 @@ class Part(FrozenConfig):
     """One corruption of a mixture and how often it is drawn."""
 
     corruption: AnyCorruption
+    """The corruption."""
     weight: float = Field(1.0, gt=0)
+    """How often; weights need not sum to one."""
 
 
 class Mixture(Corruption):
@@ -34,16 +36,19 @@ class Mixture(Corruption):
     task = "mixture"
 
     class Config(ComponentConfig):
-        """``parts`` with their weights, which need not sum to one."""
+        """What is drawn from."""
 
         name: str = "mixture"
         parts: tuple[Part, ...] = Field(min_length=1)
+        """Corruptions with their weights."""
 
     class Parameters(FrozenConfig):
         """Which part was drawn, and the parameters of its damage."""
 
         part: int
+        """Number of the part."""
         inner: Any
+        """Parameters of its damage."""
 
     def __init__(self, config: ComponentConfig) -> None:
         super().__init__(config)

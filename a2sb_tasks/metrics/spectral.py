@@ -16,15 +16,15 @@ class SpectralMetric(Metric):
     """Base: compares magnitudes of STFTs of 2048 samples every 512, at the rate given."""
 
     class Config(ComponentConfig):
-        """STFT size and hop in samples.
-
-        ``region``: ``missing`` looks only at the rows from the cutoff up, or at the frames whose
-        middle lies in a gap.
-        """
+        """The STFT, and what of it is compared."""
 
         n_fft: int = Field(2048, ge=2)
+        """Size of the STFT, in samples."""
         hop_length: int = Field(512, ge=1)
+        """Its hop, in samples."""
         region: Region = "all"
+        """``missing`` looks only at the rows from the cutoff up, or at the frames whose middle lies
+        in a gap."""
 
     @abstractmethod
     def compare(self, a: Tensor, b: Tensor) -> float:
@@ -63,10 +63,11 @@ class LSD(SpectralMetric):
     higher_is_better = False
 
     class Config(SpectralMetric.Config):
-        """``floor``: powers are raised to it before the logarithm, for digital silence."""
+        """Settings of the logarithm."""
 
         name: str = "lsd"
         floor: float = Field(1e-10, gt=0)
+        """Powers are raised to it before the logarithm, for digital silence."""
 
     def compare(self, a: Tensor, b: Tensor) -> float:
         """Compare magnitudes by (21)."""
@@ -84,10 +85,11 @@ class SiSpec(SpectralMetric):
     LIMIT_DB = 100.0
 
     class Config(SpectralMetric.Config):
-        """``exponent`` 1 compares magnitudes, as (22) does with the A of (6); 2 compares powers."""
+        """What is compared."""
 
         name: str = "sispec"
         exponent: float = Field(1.0, gt=0)
+        """1 compares magnitudes, as (22) does with the A of (6); 2 compares powers."""
 
     def compare(self, a: Tensor, b: Tensor) -> float:
         """Compare magnitudes by (22); at most ``LIMIT_DB``, which equal ones reach."""

@@ -23,10 +23,11 @@ class Visqol(Metric):
     SAMPLE_RATE = 48000
 
     class Config(ComponentConfig):
-        """``mono`` compares the mean of the channels (one run) instead of each channel."""
+        """How channels are taken."""
 
         name: str = "visqol"
         mono: bool = True
+        """Compare the mean of the channels (one run) instead of each channel."""
 
     def check(self) -> None:
         """Load the package."""

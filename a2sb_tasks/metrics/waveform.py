@@ -21,10 +21,11 @@ class SISDR(Metric):
     LIMIT_DB = 100.0
 
     class Config(ComponentConfig):
-        """``region``: ``missing`` looks only at what lies above the cutoff, or in the gaps."""
+        """What is compared."""
 
         name: str = "si_sdr"
         region: Region = "all"
+        """``missing`` looks only at what lies above the cutoff, or in the gaps."""
 
     def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
         """Compare (C, T) recordings; within plus and minus ``LIMIT_DB``."""

@@ -12,10 +12,11 @@ class Paper(Prediction):
     """The network says (x_t - x0)/sigma_t, (10); so x0_hat = x_t - sigma_t output."""
 
     class Config(ComponentConfig):
-        """``tell``: what the network is given besides x_t; the paper: nothing."""
+        """What the network sees."""
 
         name: str = "paper"
         tell: Tell = "nothing"
+        """What it is given besides x_t; the paper: nothing."""
 
     SMALLEST_SIGMA = 1e-5  # keeps the target finite at t = 0, where x_t is x0 already
 

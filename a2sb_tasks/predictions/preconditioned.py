@@ -34,24 +34,23 @@ class Preconditioned(Prediction):
     """
 
     class Config(ComponentConfig):
-        """``fill_std`` is sigma_M of (8), as in the corruption.
-
-        ``residual`` and ``weights`` have one value a channel: the share of the spread that the
-        known content leaves open, and the weight in the loss. ``shrink`` multiplies the input
-        where missing by its correlation with x0, a spread/sqrt(v): near t = 1, where x_t says
-        nothing of x0, the network then sees nothing instead of noise. ``huber``, one value h a
-        channel, turns that channel's squared error e^2 into the pseudo-Huber loss
-        2 h (sqrt(h^2 + e^2) - h), which grows as |e| beyond h: the denoiser then leans towards
-        the median of x0, where the mean of a loud and an empty band would be neither. 0 keeps
-        the square.
-        """
+        """Settings of the scaling and of the loss."""
 
         name: str = "preconditioned"
         fill_std: float = Field(0.5, gt=0)
+        """sigma_M of (8), as in the corruption."""
         residual: tuple[float, ...] = (0.2, 1.0, 1.0)
+        """For each channel, the share of the spread that the known content leaves open."""
         weights: tuple[float, ...] = (4.0, 1.0, 1.0)
+        """For each channel, its weight in the loss."""
         shrink: bool = False
+        """Multiply the input where missing by its correlation with x0, a spread/sqrt(v): near t =
+        1, where x_t says nothing of x0, the network then sees nothing instead of noise."""
         huber: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+        """One value h a channel turns its squared error e^2 into the pseudo-Huber loss 2 h
+        (sqrt(h^2 + e^2) - h), which grows as |e| beyond h: the denoiser then leans towards the
+        median of x0, where the mean of a loud and an empty band would be neither. 0 keeps the
+        square."""
 
     SMALLEST_SPREAD = 0.02  # a row that is always empty must not blow up its input
     SMALLEST_SCALE = 1e-3  # keeps the loss finite at t = 0, where x_t is x0 already

@@ -32,18 +32,20 @@ class CQT(Representation):
     """
 
     class Config(ComponentConfig):
-        """``hop_length`` in samples; more ``bins_per_octave`` allow a longer one.
-
-        ``power`` p compresses magnitudes, |z|^p with the phase kept; 1 leaves them. A steady tone
-        of amplitude a has the magnitude a^p in the row at its frequency.
-        """
+        """Rows, frames and compression."""
 
         name: str = "cqt"
         rows: int = Field(256, ge=3)
+        """Rows from DC to half the sample rate."""
         bins_per_octave: float = Field(48.0, gt=0)
+        """Rows in an octave, but for the lowest; more allow a longer hop."""
         hop_length: int = Field(64, ge=1)
+        """Samples between frames."""
         power: float = Field(0.5, gt=0, le=1)
+        """p compresses magnitudes, |z|^p with the phase kept; 1 leaves them. A steady tone of
+        amplitude a has the magnitude a^p in the row at its frequency."""
         sample_rate: int = Field(44100, gt=0)
+        """Hz of the audio it works on."""
 
         @model_validator(mode="after")
         def _narrow(self) -> Self:

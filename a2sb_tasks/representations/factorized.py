@@ -18,15 +18,14 @@ class Factorized(STFTRepresentation):
     """
 
     class Config(STFTRepresentation.Config):
-        """``power`` is p of (7).
-
-        ``phase_iterations`` counts rounds of the consistency projection of Griffin and Lim (1984)
-        on restored bins before decoding, with everything observed held fast; the paper uses none.
-        """
+        """STFT settings, compression, and what is done before decoding."""
 
         name: str = "factorized"
         power: float = 0.25
+        """p of (7)."""
         phase_iterations: int = 0
+        """Rounds of the consistency projection of Griffin and Lim (1984) on restored bins before
+        decoding, with everything observed held fast; the paper uses none."""
 
     channels = 3
 

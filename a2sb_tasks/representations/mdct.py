@@ -24,19 +24,21 @@ class MDCT(Representation):
     """
 
     class Config(ComponentConfig):
-        """``rows`` N is also the hop, in samples.
-
-        ``window``: ``sine``, or ``kbd`` (Kaiser-Bessel derived, shaped by ``kbd_alpha``), which
-        keeps loud tones further apart from what lies far from them. ``power`` p compresses the
-        values, sign(X) |X|^p, for those of music span a hundred dB; 1 leaves them.
-        """
+        """Rows, window and compression."""
 
         name: str = "mdct"
         rows: int = Field(1024, ge=2, multiple_of=2)
+        """Rows N, which is also the hop in samples."""
         window: Literal["sine", "kbd"] = "sine"
+        """``sine``, or ``kbd`` (Kaiser-Bessel derived), which keeps loud tones further apart from
+        what lies far from them."""
         kbd_alpha: float = Field(4.0, gt=0)
+        """Shape of the window ``kbd``."""
         power: float = Field(0.5, gt=0, le=1)
+        """p compresses the values, sign(X) |X|^p, for those of music span a hundred dB; 1 leaves
+        them."""
         sample_rate: int = Field(44100, gt=0)
+        """Hz of the audio it works on."""
 
     channels = 1
     window: Tensor

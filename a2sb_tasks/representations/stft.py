@@ -16,11 +16,14 @@ class STFTRepresentation(Representation):
     """
 
     class Config(ComponentConfig):
-        """STFT settings, in samples; the paper's: 2048, 512, 44.1 kHz."""
+        """STFT settings; the paper's: 2048, 512, 44.1 kHz."""
 
         n_fft: int = 2048
+        """Size of the transform and of its window, in samples."""
         hop_length: int = 512
+        """Samples between frames."""
         sample_rate: int = 44100
+        """Hz of the audio it works on."""
 
     window: Tensor
 

@@ -28,12 +28,15 @@ class Implicit(StepSampler):
     """
 
     class Config(StepSampler.Config):
-        """``eta``: share of fresh noise, of what (19) draws; ``order`` 2 needs ``eta`` 0."""
+        """Steps, and how noise is carried through them."""
 
         name: str = "implicit"
         steps: int = Field(10, ge=1)
+        """Network evaluations."""
         eta: float = Field(0.0, ge=0, le=1)
+        """Share of fresh noise, of what (19) draws: 0 is deterministic."""
         order: Literal[1, 2] = 1
+        """2 looks back at the estimate before, and needs ``eta`` 0."""
 
         @model_validator(mode="after")
         def _check_order(self) -> Implicit.Config:

@@ -35,22 +35,23 @@ class MultiDiffusion(Sampler):
     """
 
     class Config(ComponentConfig):
-        """``window`` frames W every ``hop`` frames H, at most ``batch`` windows at a time.
-
-        Without ``batch`` there are 4, or as many as memory allows where the engine looks at it.
-
-        ``weighting``: ``uniform`` as in the paper, or ``smooth``, a squared sine that trusts the
-        middle of a window more than its ends. ``state`` says where a stream keeps the frames that
-        are on their way through the steps.
-        """
+        """Windows, and the sampler within."""
 
         name: str = "multidiffusion"
         inner: AnySampler
+        """The sampler that walks the steps."""
         window: int = Field(256, ge=1)
+        """Frames W of a window."""
         hop: int = Field(128, ge=1)
+        """Frames H between windows."""
         weighting: Literal["uniform", "smooth"] = "uniform"
+        """``uniform`` as in the paper, or ``smooth``, a squared sine that trusts the middle of a
+        window more than its ends."""
         batch: int | None = Field(None, ge=1)
+        """Most windows evaluated at once; by default 4, or as many as memory allows where the
+        engine looks at it."""
         state: Literal["device", "host"] = "device"
+        """Where a stream keeps the frames that are on their way through the steps."""
 
         @model_validator(mode="after")
         def _check_hop(self) -> MultiDiffusion.Config:

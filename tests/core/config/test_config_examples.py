@@ -94,7 +94,8 @@ def test_the_schema_completes_names_and_fields(schemas):
     ]
     (multidiffusion,) = [p for p in offered if "multidiffusion" in p["name"]["enum"]]
     assert {"window", "hop", "inner"} <= multidiffusion.keys()
-    assert multidiffusion["inner"] == {"$ref": "#/$defs/sampler"}
+    assert multidiffusion["inner"]["$ref"] == "#/$defs/sampler"
+    assert all(field["description"] for field in multidiffusion.values())
 
 
 def paper_in_python():
