@@ -7,10 +7,14 @@ import torch
 from engine_helpers import RATE, model_config, noise, train_config, write_audio
 from test_restorer import windows
 
+from a2sb_core.config.evaluate import EvaluateConfig
+from a2sb_core.engine.checkpoint import save_model
+from a2sb_core.engine.evaluation import Evaluation
 from a2sb_core.engine.model import Model
 from a2sb_core.engine.restorer import Restorer
 from a2sb_core.engine.streaming import DECODED_FRAMES
 from a2sb_core.engine.training import Trainer
+from a2sb_core.errors import TaskError
 from a2sb_core.interfaces import Item, Noise
 
 STRIDE = 64
@@ -117,3 +121,25 @@ def test_every_task_is_trained_and_then_restores(corruption, representation, tmp
         assert restored.shape == wave.shape
         assert np.isfinite(restored.numpy()).all()
         assert not torch.equal(restored, wave)
+
+
+def test_a_model_is_evaluated_on_a_task_of_its_own(tmp_path):
+    """What the protocol knows of the damage reaches the model by name."""
+    write_audio(tmp_path / "clips")
+    folder = save_model(declipper().model, tmp_path / "declipper")
+    protocols = tmp_path / "own.yaml"
+    protocols.write_text("cut: {corruption: declip, parameters: {drive_db: 12}}\n")
+    report = Evaluation(EvaluateConfig(
+        source=tmp_path / "clips", output=tmp_path / "out", tasks=("cut",), protocols=protocols,
+        systems=(str(folder),), metrics=("si_sdr",), device="cpu", precision="fp32",
+    )).run()
+    assert not report.failures
+    assert {system for _, _, system in report.results} == {"degraded", str(folder)}
+
+
+def test_what_is_known_of_the_damage_is_given_by_name():
+    other, wave = declipper(), noise(LONG)
+    found = other.find_damage(wave, RATE, task="declip", parameters={"drive_db": 6.0})
+    assert found.drive_db == 6.0
+    with pytest.raises(TaskError, match=r"drive: .*\(it takes: drive_db"):
+        other.restore(wave, RATE, task="declip", parameters={"drive": 6.0})
