@@ -1,5 +1,6 @@
 # make demo       restore a shipped clip in two ways, into demo_output/
 # make test       all checks but the slow ones
+# make docs       the documentation as a site, into site/
 # make test-slow  the tests that take minutes
 #
 # PYTHON=python3.12 chooses the interpreter (3.11 or newer), VENV=folder the environment.
@@ -9,7 +10,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet -c constraints.txt
 
-.PHONY: demo test test-slow
+.PHONY: demo test docs test-slow
 
 demo: $(VENV)/installed
 	$(BIN)/a2sb demo
@@ -19,6 +20,10 @@ test: $(VENV)/installed-dev
 	$(BIN)/mypy --strict
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
+	$(MAKE) docs
+
+docs: $(VENV)/installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow

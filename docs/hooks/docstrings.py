@@ -1,0 +1,21 @@
+"""Turns docstrings into what the site's reader of docstrings understands."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import griffe
+
+ROLE = re.compile(r":(?:class|func|meth|attr|data|mod):`~?([^`]+)`")
+EXAMPLE = re.compile(r"^(\s*)Example:$", re.MULTILINE)
+
+
+class Docstrings(griffe.Extension):
+    """Roles become code, and an example a section of examples."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Rewrite the docstring of an object."""
+        if obj.docstring is not None:
+            text = ROLE.sub(r"`\1`", obj.docstring.value)
+            obj.docstring.value = EXAMPLE.sub(r"\1Examples:", text)

@@ -1,0 +1,67 @@
+"""Pages of the files outside of docs/ that pages link to, so that these links work on the site.
+
+On a code host the links are those of the repository; here each leads to a page with the text of
+the file, or of the files of a folder. What is not there stays as it is, and the build refuses it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files, InclusionLevel
+from mkdocs.structure.pages import Page
+
+LINK = re.compile(r"(?<=\]\()(?P<target>(?:\.\./)+[^)#\s]+)")
+LANGUAGES = {".py": "python", ".yaml": "yaml", ".toml": "toml", ".md": "markdown", ".cfg": "ini"}
+ROOT = Path(__file__).parents[2]
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add a page for every file or folder of the repository that a page links to."""
+    wanted = {
+        path for file in files.documentation_pages()
+        for _, path in _outside(file.content_string, file.src_uri)
+    }
+    for path in sorted(wanted):
+        files.append(File.generated(
+            config, _page_of(path), content=_text(path), inclusion=InclusionLevel.NOT_IN_NAV
+        ))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Let links into the repository lead to the pages of its files."""
+    for target, path in set(_outside(markdown, page.file.src_uri)):
+        up = "../" * page.file.src_uri.count("/")
+        markdown = markdown.replace(f"]({target}", f"]({up}{_page_of(path)}")
+    return markdown
+
+
+def _outside(markdown: str, page: str) -> Iterator[tuple[str, Path]]:
+    """Find links out of docs/ to what there is: as written, and the path in the repository."""
+    for match in LINK.finditer(markdown):
+        path = Path(os.path.normpath(ROOT / "docs" / Path(page).parent / match["target"]))
+        if path.exists() and ROOT / "docs" not in path.parents and ROOT in path.parents:
+            yield match["target"], path.relative_to(ROOT)
+
+
+def _page_of(path: Path) -> str:
+    return f"source/{path.as_posix()}.md"
+
+
+def _text(path: Path) -> str:
+    whole = ROOT / path
+    inside = sorted(whole.rglob("*")) if whole.is_dir() else [whole]
+    shown = [file for file in inside if file.is_file() and file.suffix in LANGUAGES]
+    parts = [f"# {path.as_posix()}"]
+    for file in shown or inside:
+        if whole.is_dir():
+            parts.append(f"## {file.relative_to(whole).as_posix()}")
+        code = file.read_text(encoding="utf-8").rstrip()
+        parts.append(f"`````{LANGUAGES.get(file.suffix, 'text')}\n{code}\n`````")
+    return "\n\n".join(parts) + "\n"
