@@ -227,7 +227,9 @@ class Restoration:
             return torch.zeros(self.channels, 0)
         self.given = end
         base, change = self.base.read(first, end), self.change.read(first, end)
-        return spliced(base, change, self.plan.stretches, self.plan.output_rate, first)
+        plan = self.plan
+        restored = spliced(base, change, plan.stretches, plan.output_rate, first)
+        return plan.corruption.reconcile(restored, base, plan.parameters)
 
 
 class _Counter:

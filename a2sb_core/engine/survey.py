@@ -30,7 +30,8 @@ def find_damage(
         corruption: the kind of damage.
         blocks: the audio (C, n), block by block.
         sample_rate: of the blocks, Hz.
-        own_rate: of the model, Hz; damage is looked for at this rate.
+        own_rate: of the model, Hz; damage is looked for at this rate, unless the corruption asks
+            for the recording as it is.
         duration_s: of the recording, infinite where it is not known.
         given: what the user said.
 
@@ -47,7 +48,8 @@ def find_damage(
         corruption.check(parameters, duration_s, own_rate)
         return parameters
     whole = kept(blocks, None, sample_rate)
-    return corruption.detect(at_rate(whole, sample_rate, own_rate), own_rate)
+    rate = sample_rate if corruption.looks_at_original else own_rate
+    return corruption.detect(at_rate(whole, sample_rate, rate), rate)
 
 
 def settle(
@@ -56,7 +58,8 @@ def settle(
 ) -> Any:
     """Return parameters sharpened by a look at what is not damaged."""
     undamaged = kept(blocks, corruption.stretches(parameters), sample_rate)
-    return corruption.settle(parameters, at_rate(undamaged, sample_rate, own_rate), own_rate)
+    rate = sample_rate if corruption.looks_at_original else own_rate
+    return corruption.settle(parameters, at_rate(undamaged, sample_rate, rate), rate)
 
 
 def kept(

@@ -28,6 +28,8 @@ class Corruption(Component, ABC):
 
     Attributes:
         task: the name under which a user asks for the restoration (``--task``).
+        looks_at_original: :meth:`detect` and :meth:`settle` are given the recording at its own
+            sample rate, not at the model's: resampling would hide what they look for.
 
     Example:
         >>> import torch
@@ -52,6 +54,7 @@ class Corruption(Component, ABC):
 
     kind = "corruption"
     task: ClassVar[str]
+    looks_at_original: ClassVar[bool] = False
     Parameters: type[FrozenConfig]
 
     @abstractmethod
@@ -82,6 +85,19 @@ class Corruption(Component, ABC):
     def settle(self, parameters: Any, blocks: Iterable[Tensor], sample_rate: int) -> Any:
         """Sharpen parameters by a look at the damaged audio, in blocks; default: as they are."""
         return parameters
+
+    def reconcile(self, restored: Tensor, damaged: Tensor, parameters: Any) -> Tensor:
+        """Put back what the damaged audio says for certain; default: nothing.
+
+        Args:
+            restored: (C, n), any stretch of the result.
+            damaged: (C, n), the same stretch of the recording, at the rate of the result.
+            parameters: as :meth:`settle` returned them.
+
+        Returns:
+            (C, n), sample by sample: what it says of one does not depend on the others.
+        """
+        return restored
 
     def check(self, parameters: Any, duration_s: float, sample_rate: int) -> None:
         """Refuse parameters that do not lie within audio of that length and rate.

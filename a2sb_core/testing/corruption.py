@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from a2sb_core.errors import TaskError
-from a2sb_core.interfaces.corruption import Corruption
+from a2sb_core.errors import ConfigError, TaskError
+from a2sb_core.interfaces.corruption import Corruption, WaveformCorruption
 from a2sb_core.interfaces.types import Degraded, Item, Noise
 from a2sb_core.testing.compare import require_close
 from a2sb_core.testing.laws import Case, law, require
@@ -161,6 +161,26 @@ def observing_in_pieces(case: Case) -> None:
                 f"frames {first} to {stop} observed alone (`Item.start` says which they are) and "
                 f"in the whole, with {parameters!r}",
             )
+
+
+@law(KIND)
+def the_truth_is_kept(case: Case) -> None:
+    """Reconciled with what became of it, clean audio stays as it is, in pieces as in the whole."""
+    corruption = build(case)
+    wave = sound(SAMPLES)
+    for parameters in _drawn(corruption):
+        damaged = wave
+        if isinstance(corruption, WaveformCorruption):
+            try:
+                damaged = corruption.apply(wave, parameters, Noise(1, 1, 1), RATE)
+            except ConfigError:
+                return  # it can not damage audio outside a model, so none to compare
+        known = corruption.settle(parameters, torch.split(damaged, 1000, dim=-1), RATE)
+        whole = corruption.reconcile(wave, damaged, known)
+        what = f"reconciled with what {parameters!r} made of it"
+        require_close(whole, wave, 1e-6, f"clean audio {what}")
+        piece = corruption.reconcile(wave[:, 100:300], damaged[:, 100:300], known)
+        require_close(piece, whole[:, 100:300], 0.0, f"samples 100 to 300 {what}")
 
 
 @law(KIND)

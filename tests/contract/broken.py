@@ -337,6 +337,12 @@ class ForgetsItsPlace(Octave):
         return Degraded(torch.where(mask, fill, item.z), mask)
 
 
+@breaks("the_truth_is_kept")
+class TrustsTheDamage(Hiss):
+    def reconcile(self, restored, damaged, parameters):
+        return damaged
+
+
 @breaks("parameters_lie_in_their_ranges", ranges={"low_hz": (2000, 3000)})
 class TooHigh(Octave):
     def draw(self, duration_s, generator):

@@ -25,7 +25,8 @@ OWN = {
     "corruption": [
         "items_are_not_changed", "missing_is_boolean", "untouched_outside_missing",
         "observe_looks_at_the_known_only", "observing_in_pieces",
-        "parameters_lie_in_their_ranges", "draws_vary", "tasks_are_served", "looking_for_damage",
+        "the_truth_is_kept", "parameters_lie_in_their_ranges", "draws_vary", "tasks_are_served",
+        "looking_for_damage",
     ],
     "bridge": [
         "ends_are_fixed", "finite_near_the_ends", "steps_compose",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from task_helpers import item, music, snr_db, white
 
+from a2sb_core.engine import survey
 from a2sb_core.interfaces import Noise
 from a2sb_tasks.corruptions.codec import Codec
 from a2sb_tasks.corruptions.declip import Declip
@@ -201,3 +202,28 @@ def test_every_codec_is_drawn():
     drawn = [codec.draw(1.0, generator(seed)) for seed in range(60)]
     assert {one.coding for one in drawn} == {"mp3", "vorbis", "opus"}
     assert all(0.2 <= one.compression <= 0.3 for one in drawn)
+
+
+def test_what_clipping_left_alone_stays_and_what_it_cut_grows():
+    declip, clean = Declip.Config().build(), music(8000, 2) * torch.tensor([[1.0], [0.3]])
+    damaged = apply(Declip, clean, drive_db=9.0)
+    found = declip.detect(damaged.split(1500, dim=-1), RATE)
+    assert found.levels == pytest.approx(damaged.abs().amax(dim=-1).tolist())
+    cut = damaged != clean
+    result = declip.reconcile(white(8000, 2), damaged, found)
+    assert torch.equal(result[~cut], damaged[~cut])
+    assert (result.abs() >= damaged.abs()).all()
+    assert (result.sign() == damaged.sign()).all()
+
+
+def test_audio_that_is_not_clipped_is_found_so():
+    declip = Declip.Config().build()
+    assert declip.detect(music(8000, 2).split(999, dim=-1), RATE) is None
+    assert declip.detect([torch.zeros(1, 4000)], RATE) is None
+
+
+def test_a_recording_is_listened_to_at_its_own_rate():
+    """Resampling would smear the level that peaks were cut at."""
+    declip, wave = Declip.Config().build(), apply(Declip, music(9000), drive_db=6.0)
+    found = survey.find_damage(declip, (wave,), 48000, RATE, 1.0, {})
+    assert found.levels == pytest.approx([float(wave.abs().max())])

@@ -38,6 +38,7 @@ def test_a_file_is_restored_by_a_model_of_the_task(task, save, tmp_path, a2sb):
     corruption, options, said = TASKS[task]
     wave = 0.1 * np.random.default_rng(0).standard_normal((44100, 2))
     wave[22050:] *= task != "continuation"
+    wave = wave.clip(-0.2, 0.2) if task == "declip" else wave
     soundfile.write(tmp_path / "in.wav", wave, 44100, "FLOAT")
     done = a2sb(
         "restore", tmp_path / "in.wav", "-o", tmp_path / "out.wav", "--task", task,

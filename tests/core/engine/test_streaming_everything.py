@@ -27,9 +27,9 @@ EACH = pytest.mark.parametrize(("representation", "inner"), [
 ])
 
 
-def declipper(**changes):
+def denoiser(**changes):
     """A restorer with random weights."""
-    fields = {"corruption": "declip", "prediction": PAPER, "loudness_dbfs": -20.0}
+    fields = {"corruption": "denoise", "prediction": PAPER, "loudness_dbfs": -20.0}
     torch.manual_seed(0)
     model = Model(model_config(**fields | changes))
     return Restorer(model, device="cpu", precision="fp32")
@@ -62,9 +62,9 @@ def assert_same(restored, expected):
 @EACH
 @pytest.mark.parametrize("length", [LONG, STRIDE * DECODED_FRAMES, STRIDE, 1])
 def test_a_recording_is_restored_as_in_one_piece(representation, inner, length):
-    other = declipper(representation=representation, sampler=windows(inner=inner))
+    other = denoiser(representation=representation, sampler=windows(inner=inner))
     wave = noise(length, 2)
-    restored = other.restore(wave, RATE, task="declip")
+    restored = other.restore(wave, RATE, task="denoise")
     assert restored.shape == wave.shape
     assert_same(restored, whole(other, wave))
     assert not torch.equal(restored, wave)
@@ -72,27 +72,27 @@ def test_a_recording_is_restored_as_in_one_piece(representation, inner, length):
 
 @EACH
 def test_neither_blocks_nor_what_is_skipped_change_anything(representation, inner):
-    other = declipper(representation=representation, sampler=windows(inner=inner))
+    other = denoiser(representation=representation, sampler=windows(inner=inner))
     wave, skip = noise(LONG), 40_000
-    expected = other.restore(wave, RATE, task="declip")
-    job = other.job(wave.split(3000, dim=-1), RATE, task="declip")
+    expected = other.restore(wave, RATE, task="denoise")
+    job = other.job(wave.split(3000, dim=-1), RATE, task="denoise")
     assert torch.equal(torch.cat(list(job.run()), dim=-1), expected)
     assert torch.equal(torch.cat(list(job.run(skip)), dim=-1), expected[:, skip:])
 
 
 def test_an_untrained_network_of_no_output_leaves_the_recording_alone():
     """The bridge starts from the damaged signal itself, with no noise."""
-    other = declipper(sampler=windows(inner={"name": "ode", "steps": 1}))
+    other = denoiser(sampler=windows(inner={"name": "ode", "steps": 1}))
     other.model.prediction.denoise = lambda network, bridge, xt, t, x1, missing: xt
     wave = noise(20_000)
-    assert_same(other.restore(wave, RATE, task="declip"), wave)
+    assert_same(other.restore(wave, RATE, task="denoise"), wave)
 
 
 def test_a_file_of_another_rate_keeps_its_rate_and_length(tmp_path):
-    other = declipper()
+    other = denoiser()
     soundfile.write(tmp_path / "in.wav", noise(9001, 2).numpy().T, 22_050)
-    found = other.restore_file(tmp_path / "in.wav", tmp_path / "out.wav", task="declip")
-    assert found.drive_db is None
+    found = other.restore_file(tmp_path / "in.wav", tmp_path / "out.wav", task="denoise")
+    assert found.snr_db is None
     out, rate = soundfile.read(tmp_path / "out.wav")
     assert (out.shape, rate) == ((9001, 2), 22_050)
 
@@ -104,7 +104,7 @@ def test_a_file_of_another_rate_keeps_its_rate_and_length(tmp_path):
     ({"name": "codec", "codecs": ["vorbis"]}, MDCT),
     ({"name": "composite", "parts": ["denoise", "bandwidth"]}, MDCT),
     ({"name": "continuation", "low_s": 0.002, "high_s": 0.01}, MDCT),
-    ({"name": "mixture", "parts": [{"corruption": "declip"}, {"corruption": "bandwidth"}]}, MDCT),
+    ({"name": "mixture", "parts": [{"corruption": "denoise"}, {"corruption": "bandwidth"}]}, MDCT),
 ], ids=lambda value: value["name"])
 def test_every_task_is_trained_and_then_restores(corruption, representation, tmp_path):
     write_audio(tmp_path / "audio")
@@ -113,7 +113,7 @@ def test_every_task_is_trained_and_then_restores(corruption, representation, tmp
     )
     Trainer(train_config(tmp_path, model=model, steps=2)).run()
     trained = Restorer.from_pretrained(tmp_path / "run" / "model", device="cpu")
-    wave = noise(5000, 2)
+    wave = noise(5000, 2).clamp(-0.3, 0.3)
     wave[:, 2500:] = 0 if corruption["name"] == "continuation" else wave[:, 2500:]
     for task in trained.model.corruption.tasks():
         given = {"cutoff_hz": 5000.0} if task == "bandwidth" else {}
@@ -126,7 +126,7 @@ def test_every_task_is_trained_and_then_restores(corruption, representation, tmp
 def test_a_model_is_evaluated_on_a_task_of_its_own(tmp_path):
     """What the protocol knows of the damage reaches the model by name."""
     write_audio(tmp_path / "clips")
-    folder = save_model(declipper().model, tmp_path / "declipper")
+    folder = save_model(denoiser(corruption="declip").model, tmp_path / "declipper")
     protocols = tmp_path / "own.yaml"
     protocols.write_text("cut: {corruption: declip, parameters: {drive_db: 12}}\n")
     report = Evaluation(EvaluateConfig(
@@ -138,8 +138,20 @@ def test_a_model_is_evaluated_on_a_task_of_its_own(tmp_path):
 
 
 def test_what_is_known_of_the_damage_is_given_by_name():
-    other, wave = declipper(), noise(LONG)
+    other, wave = denoiser(corruption="declip"), noise(LONG)
     found = other.find_damage(wave, RATE, task="declip", parameters={"drive_db": 6.0})
     assert found.drive_db == 6.0
     with pytest.raises(TaskError, match=r"drive: .*\(it takes: drive_db"):
         other.restore(wave, RATE, task="declip", parameters={"drive": 6.0})
+
+
+def test_samples_that_were_not_clipped_stay_to_the_bit(tmp_path):
+    """At another rate than the model's too, for nothing is resampled on its way to the result."""
+    other, wave = denoiser(corruption="declip"), noise(30_000, 2).clamp(-0.2, 0.1)
+    soundfile.write(tmp_path / "in.wav", wave.numpy().T, 48_000, subtype="FLOAT")
+    other.restore_file(tmp_path / "in.wav", tmp_path / "out.wav", task="declip")
+    restored = torch.from_numpy(soundfile.read(tmp_path / "out.wav", dtype="float32")[0].T)
+    cut = wave.abs() >= 0.2 * (1 - 1e-3)
+    assert torch.equal(restored[~cut], wave[~cut])
+    assert (restored[cut] <= wave[cut]).all()
+    assert not torch.equal(restored, wave)
