@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 TASKS = {
-    "declip": ({"name": "declip"}, [], "restoring all of the audio"),
+    "declip": ({"name": "declip"}, [], "restoring: levels = [0.2"),
     "composite": (
         {"name": "composite", "parts": ["denoise", "bandwidth"]}, ["--cutoff", "6000"],
         "energy ends at",
