@@ -91,3 +91,8 @@ def compile_network(network: torch.nn.Module) -> None:
     """
     is_cuda = next(network.parameters()).device.type == "cuda"
     network.compile(mode="reduce-overhead" if is_cuda else "default", dynamic=False)
+
+
+def is_compiled(network: torch.nn.Module) -> bool:
+    """Whether :func:`compile_network` was called."""
+    return network._compiled_call_impl is not None

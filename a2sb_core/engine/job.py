@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from a2sb_core.engine import survey
+from a2sb_core.engine.devices import is_compiled
 from a2sb_core.engine.memory import fit_batch
 from a2sb_core.engine.model import Model
 from a2sb_core.engine.streaming import Plan, Progress, Restoration
@@ -71,6 +72,7 @@ class Job:
             "sampler": plan.sampler.config.model_dump(mode="json"),
             "seed": plan.seed,
             "precision": self.precision,
+            "is_compiled": is_compiled(self.model.backbone),
             "device": str(next(self.model.backbone.parameters()).device),
         }
 

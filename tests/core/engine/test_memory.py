@@ -142,5 +142,6 @@ def test_a_compiled_network_gives_the_same(model):
     expected = Restorer(model, device="cpu", precision="fp32").restore(wave, RATE, **task)
     compiled = Restorer(model, device="cpu", precision="fp32", compile=True)
     found = compiled.restore(wave, RATE, **task)
+    assert compiled.job((wave,), RATE, **task).settings()["is_compiled"]
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)
     assert set(compiled.model.state_dict()) == set(Model(model_config()).state_dict())
