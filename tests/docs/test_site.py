@@ -16,6 +16,7 @@ from typer.main import get_command
 from a2sb_core.cli import app
 from a2sb_core.plugins import default_registry
 from a2sb_core.plugins.registry import KINDS
+from a2sb_core.testing import laws
 
 DOCS = ROOT / "docs"
 
@@ -93,7 +94,7 @@ def test_reference_of_commands_tells_every_option(generate):
 def test_guide_shows_the_example_and_the_laws(generate):
     text = generate.kind_section("bridge")
     assert "class MyBridge(Bridge):" in text and 'contract("bridge", [MyBridge.Config()])' in text
-    assert "    - `marginal" in text or "    - `posterior" in text
+    assert all(f"    - `{law.name}`: " in text for law in laws("bridge"))
 
 
 def test_links_into_the_repository_lead_to_pages_of_its_files():

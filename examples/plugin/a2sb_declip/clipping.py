@@ -15,16 +15,19 @@ class Clipping(WaveformCorruption):
     task = "declip"
 
     class Config(ComponentConfig):
-        """Training draws the drive uniformly between ``low_db`` and ``high_db``."""
+        """Training draws the drive uniformly."""
 
         name: str = "clipping"
         low_db: float = Field(3.0, ge=0)
+        """Lowest drive drawn."""
         high_db: float = Field(18.0, gt=0)
+        """Highest drive drawn."""
 
     class Parameters(FrozenConfig):
-        """``drive_db``: how far below the peak is cut; restoring does not need to know it."""
+        """The damage; restoring does not need to know it."""
 
         drive_db: float | None = None
+        """How far below the peak is cut."""
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
         """Draw a drive."""
