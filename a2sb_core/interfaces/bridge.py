@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor
 
 from a2sb_core.interfaces.component import Component
-from a2sb_core.interfaces.types import Gaussian
+from a2sb_core.interfaces.types import Gaussian, Noise
+
+SMALLEST_C = 1e-6
+"""A smaller c, in double precision, is zero but for rounding."""
+
+START = -1
+"""The step of the noise at t = 1."""
 
 
 def per_item(t: Tensor, like: Tensor) -> Tensor:
@@ -16,7 +23,10 @@ def per_item(t: Tensor, like: Tensor) -> Tensor:
 
 
 class Bridge(Component, ABC):
-    """A Gaussian process x_t = a x0 + b x1 + c noise with fixed ends; it draws nothing.
+    """A Gaussian process x_t = a x0 + b x1 + c noise, at x0 for t = 0; it draws nothing itself.
+
+    At t = 1 nothing of x0 is left (a = 0). A bridge is at x1 there (b = 1, c = 0); a diffusion that
+    forgets both ends is at noise.
 
     Example:
         >>> import torch
@@ -55,3 +65,14 @@ class Bridge(Component, ABC):
         """Distribution of x_t given both ends; ``t`` is (B,) or a scalar."""
         a, b, c = (per_item(value, x0) for value in self.coefficients(t))
         return Gaussian(a * x0 + b * x1, c**2)
+
+    def start(self, x1: Tensor, noise: Noise, first: int = 0) -> Tensor:
+        """Return x_t at t = 1, where sampling starts, of frames ``first`` and following.
+
+        It is x1 itself, unless the process is noisy there.
+        """
+        _, b, c = self.coefficients(torch.ones((), dtype=torch.float64))
+        if float(c) < SMALLEST_C:
+            return x1
+        drawn = noise.at(START, first, first + x1.shape[-1]).to(x1)
+        return per_item(b, x1) * x1 + per_item(c, x1) * drawn

@@ -242,7 +242,7 @@ class StepSampler(Sampler):
         noise: Noise, on_step: OnStep | None = None,
     ) -> Tensor:
         """Walk all steps over the whole of x1."""
-        x, before, steps = x1, None, self.steps()
+        x, before, steps = bridge.start(x1, noise), None, self.steps()
         for step in steps:
             x0 = denoiser(x, step.t.to(x).expand(len(x)), x1, missing)
             step = replace(step, before=before)

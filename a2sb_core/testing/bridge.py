@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from a2sb_core.interfaces.bridge import Bridge
+from a2sb_core.interfaces.bridge import START, Bridge
+from a2sb_core.interfaces.types import Noise
 from a2sb_core.testing.compare import require_close, require_finite
 from a2sb_core.testing.laws import Case, law, require
 from a2sb_core.testing.parts import Call, normal
@@ -46,13 +47,19 @@ def calls(case: Case) -> list[Call]:
 
 @law(KIND)
 def ends_are_fixed(case: Case) -> None:
-    """At t = 0 the bridge is at x0, at t = 1 at x1, without noise."""
+    """At t = 0 the bridge is at x0; at t = 1 nothing of x0 is left, and sampling starts there."""
     bridge = build(case)
-    for t, wanted in ((0.0, (1.0, 0.0, 0.0)), (1.0, (0.0, 1.0, 0.0))):
-        found = torch.stack(bridge.coefficients(_time(t)))
-        require_close(
-            found, torch.tensor(wanted).double(), 1e-6, f"coefficients at {t:g} and {wanted}"
-        )
+    clean = torch.tensor((1.0, 0.0, 0.0)).double()
+    found = torch.stack(bridge.coefficients(_time(0.0)))
+    require_close(found, clean, 1e-6, "coefficients at 0 and (1, 0, 0)")
+    a, b, c = bridge.coefficients(_time(1.0))
+    require(abs(float(a)) < 1e-6, f"the coefficient of x0 at 1 is {float(a):g}, not 0")
+    x1, noise = _ends()[1], Noise(1, 2, 4)
+    drawn = noise.at(START, 3, 8).to(x1)
+    require_close(
+        bridge.start(x1, noise, 3), float(b) * x1 + float(c) * drawn, 1e-5,
+        "start, and the marginal at 1 with the noise of the place",
+    )
 
 
 @law(KIND)

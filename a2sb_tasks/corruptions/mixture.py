@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from a2sb_core.interfaces import (
@@ -26,8 +26,8 @@ class Part(FrozenConfig):
 
     corruption: AnyCorruption
     """The corruption."""
-    weight: float = Field(1.0, gt=0)
-    """How often; weights need not sum to one."""
+    weight: float = Field(1.0, ge=0)
+    """How often; weights need not sum to one. 0: the task is served, but not trained on."""
 
 
 class Mixture(Corruption):
@@ -41,6 +41,12 @@ class Mixture(Corruption):
         name: str = "mixture"
         parts: tuple[Part, ...] = Field(min_length=1)
         """Corruptions with their weights."""
+
+        @model_validator(mode="after")
+        def _check_weights(self) -> Self:
+            if not any(part.weight for part in self.parts):
+                raise ValueError("parts: all weights are 0, so there is nothing to draw")
+            return self
 
     class Parameters(FrozenConfig):
         """Which part was drawn, and the parameters of its damage."""

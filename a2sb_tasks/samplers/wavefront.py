@@ -145,7 +145,7 @@ class Wavefront(SamplerStream):
             x1 = self._stored(loose.x[..., place])
             missing = None if loose.missing is None else self._stored(loose.missing[..., place])
             self.flight[0][loose.start // self.hop + j] = Hop(
-                x1, missing, is_wanted, x=x1.clone(), total=torch.zeros_like(x1),
+                x1, missing, is_wanted, x=self._start(loose, j), total=torch.zeros_like(x1),
                 norm=torch.zeros_like(x1[0, 0, 0]),
             )
         rest = None if loose.missing is None else loose.missing[..., whole:]
@@ -159,6 +159,11 @@ class Wavefront(SamplerStream):
         frames = loose.missing[..., : hops * self.hop].flatten(0, 2).any(dim=0)
         answers: list[bool] = frames.reshape(hops, self.hop).any(dim=1).tolist()
         return answers
+
+    def _start(self, loose: Frames, j: int) -> Tensor:
+        """Return x at t = 1 of a hop."""
+        x1 = loose.x[..., j * self.hop : (j + 1) * self.hop]
+        return self._stored(self.bridge.start(x1, self.noise, loose.start + j * self.hop))
 
     def _stored(self, x: Tensor) -> Tensor:
         """Copy a hop to where those in flight are kept; a view keeps its whole piece in memory."""

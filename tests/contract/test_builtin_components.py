@@ -54,10 +54,12 @@ SETTINGS = {
             ({"parts": ("declip", "denoise", "dereverb")}, {"ranges": {"drive_db": (3, 18)}}),
             ({"parts": ("denoise", "bandwidth")}, {"ranges": {"cutoff_hz": (2000, 16000)}}),
         ],
+        "everything": [({}, {})],
         "codec": [({"low": 0.5}, {"ranges": {"compression": (0.5, 1)}})],
     },
-    "bridge": {"i2sb": [({}, {}), ({"beta_max": 0.3}, {})]},
+    "bridge": {"diffusion": [({}, {})], "i2sb": [({}, {}), ({"beta_max": 0.3}, {})]},
     "prediction": {
+        "guided": [({"inner": {"name": "paper"}}, {})],
         "paper": [({}, {}), ({"tell": "missing"}, {}), ({"tell": "known"}, {})],
         "preconditioned": [({}, {}), ({"shrink": True, "huber": (1, 0, 0.5)}, {})],
     },

@@ -85,5 +85,5 @@ def test_a_mixture_can_not_say_what_is_damaged():
 def test_a_mixture_needs_parts_with_positive_weights():
     with pytest.raises(ValidationError, match="at least 1"):
         Mixture.Config(parts=[])
-    with pytest.raises(ValidationError, match="greater than 0"):
-        mixture(1, 0)
+    with pytest.raises(ValidationError, match="greater than or equal to 0"):
+        mixture(1, -1)

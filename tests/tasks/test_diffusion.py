@@ -1,0 +1,114 @@
+"""What bridges are compared with: a diffusion from noise, told or pulled towards what is known."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from task_helpers import plane
+
+from a2sb_core.interfaces import Frames, Noise
+from a2sb_tasks.bridges.diffusion import Diffusion
+from a2sb_tasks.bridges.i2sb import I2SB
+from a2sb_tasks.corruptions.mixture import Mixture
+from a2sb_tasks.predictions.guided import Guided
+from a2sb_tasks.samplers.ancestral import ODE, Ancestral
+from a2sb_tasks.samplers.implicit import Implicit
+from a2sb_tasks.samplers.multidiffusion import MultiDiffusion
+
+DIFFUSION, NOISE = Diffusion.Config().build(), Noise(0, 2, 4)
+INNERS = (Ancestral.Config(steps=4), Implicit.Config(steps=3), ODE.Config(steps=3),
+          Implicit.Config(steps=4, order=2))
+
+
+def gaussian(xt, t, x1, missing):
+    """The perfect denoiser of x0 ~ N(1, 0.2^2): E[x0 | x_t]."""
+    a, _, c = (float(value) for value in DIFFUSION.coefficients(t[0].double()))
+    prior = 0.2**2
+    return 1 + a * prior / (a * a * prior + c * c) * (xt - a)
+
+
+def test_power_is_kept():
+    t = torch.linspace(0, 1, 11, dtype=torch.float64)
+    a, b, c = DIFFUSION.coefficients(t)
+    torch.testing.assert_close(a**2 + c**2, torch.ones_like(t))
+    assert not b.any()
+
+
+def test_a_bridge_starts_from_x1_and_a_diffusion_from_noise_by_place():
+    x1 = plane(2, 2, 4, 50)
+    assert I2SB.Config().build().start(x1, NOISE) is x1
+    whole = DIFFUSION.start(x1, NOISE)
+    torch.testing.assert_close(whole, NOISE.at(-1, 0, 50).expand_as(x1))
+    torch.testing.assert_close(DIFFUSION.start(x1[..., 7:], NOISE, 7), whole[..., 7:])
+
+
+@pytest.mark.parametrize("inner", [Ancestral.Config(steps=200), Implicit.Config(steps=100)])
+def test_sampling_with_the_perfect_denoiser_draws_from_the_data(inner):
+    x1, noise = torch.zeros(1, 2, 64, 400), Noise(0, 2, 64)
+    drawn = inner.build().sample(gaussian, DIFFUSION, x1, None, noise)
+    assert float(drawn.mean()) == pytest.approx(1, abs=0.01)
+    assert float(drawn.std()) == pytest.approx(0.2, rel=0.05)
+
+
+@given(inner=st.sampled_from(INNERS), frames=st.integers(1, 60), size=st.integers(1, 30))
+def test_a_stream_equals_the_whole(inner, frames, size):
+    x1, missing = plane(1, 2, 4, frames), plane(1, 1, 4, frames, seed=1) > 0
+    sampler = MultiDiffusion.Config(window=8, hop=4, inner=inner).build()
+    whole = sampler.sample(gaussian, DIFFUSION, x1, missing, NOISE)
+    flow, out = sampler.stream(gaussian, DIFFUSION, NOISE), []
+    for start in range(0, frames, size):
+        part = slice(start, start + size)
+        out += flow.push(Frames(start, x1[..., part], missing[..., part]))
+    out += flow.finish(frames)
+    torch.testing.assert_close(torch.cat([piece.x for piece in out], dim=-1), whole)
+    torch.testing.assert_close(whole[~missing.expand_as(x1)], x1[~missing.expand_as(x1)])
+
+
+def linear(xt, t, condition):
+    """A network whose estimate of x0 is half of x_t, whatever it is."""
+    sigma = DIFFUSION.sigma(t)[:, None, None, None].to(xt)
+    return 0.5 * xt / sigma
+
+
+@pytest.fixture
+def guided():
+    return lambda strength: Guided.Config(inner="paper", strength=strength).build(
+        channels=2, rows=4
+    )
+
+
+@pytest.mark.parametrize("strength", [0.3, 1.0])
+def test_guidance_shrinks_the_error_where_something_is_known(guided, strength):
+    """For x0_hat = x_t/2 the gradient is r/2, so the error shrinks by its share `strength`."""
+    xt, x1 = plane(3, 2, 4, 6), plane(3, 2, 4, 6, seed=1)
+    missing, t = plane(3, 1, 4, 6, seed=2) > 0, torch.tensor([0.2, 0.5, 0.9])
+    free, pulled = (
+        guided(one).denoise(linear, DIFFUSION, xt, t, x1, missing) for one in (0.0, strength)
+    )
+    torch.testing.assert_close(free, xt / 2)
+    known = ~missing.expand_as(xt)
+    torch.testing.assert_close(
+        (pulled - x1)[known], (1 - strength) * (free - x1)[known], rtol=1e-5, atol=1e-5
+    )
+    torch.testing.assert_close(pulled[~known], free[~known])
+
+
+def test_guidance_works_where_gradients_are_off_and_needs_something_known(guided):
+    xt, x1, t = plane(1, 2, 4, 6), plane(1, 2, 4, 6, seed=1), torch.tensor([0.5])
+    with torch.no_grad():
+        alone = guided(1.0).denoise(linear, DIFFUSION, xt, t, x1, None)
+        nothing = torch.zeros(1, 1, 4, 6, dtype=torch.bool)
+        pulled = guided(1.0).denoise(linear, DIFFUSION, xt, t, x1, nothing)
+    torch.testing.assert_close(alone, xt / 2)
+    torch.testing.assert_close(pulled, x1)
+    assert not pulled.requires_grad
+
+
+def test_a_part_of_no_weight_is_served_and_never_drawn():
+    parts = ({"corruption": "everything"}, {"corruption": "bandwidth", "weight": 0})
+    mixture, generator = Mixture.Config(parts=parts).build(), torch.Generator().manual_seed(0)
+    assert mixture.tasks() == ("everything", "bandwidth")
+    assert {mixture.draw(1.0, generator).part for _ in range(50)} == {0}
+    with pytest.raises(ValidationError, match="all weights are 0"):
+        Mixture.Config(parts=({"corruption": "bandwidth", "weight": 0},))
