@@ -16,7 +16,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,9 @@ from a2sb_core.testing import laws
 
 ROOT = Path(__file__).parents[2]
 LINE = re.compile(r"^<!-- (\w+): ([\w-]+) -->$", re.MULTILINE)
-CONFIGURATIONS = {"train": TrainConfig, "model": ModelConfig, "evaluate": EvaluateConfig}
+CONFIGURATIONS: dict[str, type[BaseModel]] = {
+    "train": TrainConfig, "model": ModelConfig, "evaluate": EvaluateConfig,
+}
 WORDS = {int: "integer", float: "number", str: "text", bool: "true or false", Path: "path",
          dict: "mapping", Any: "anything", types.NoneType: "null"}
 LIMITS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤", "multiple_of": "a multiple of",
@@ -81,7 +83,7 @@ def components(kind: str) -> str:
         for path, model in _inside(component.Config):
             parts += [f"In `{'.'.join(path)}`:" if path else "", _fields(model)]
         damage = getattr(component, "Parameters", None)
-        if isinstance(damage, type) and damage.model_fields:
+        if isinstance(damage, type) and issubclass(damage, BaseModel) and damage.model_fields:
             parts += [f"Its `Parameters` (task `{component.task}`):", _fields(damage)]
     return "\n\n".join(part for part in parts if part)
 
@@ -215,6 +217,6 @@ def _code(language: str, text: str) -> str:
     return f"```{language}\n{text.rstrip()}\n```"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
