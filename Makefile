@@ -23,7 +23,7 @@ test: $(VENV)/installed-dev
 	$(MAKE) docs
 
 docs: $(VENV)/installed-dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # with --quiet it overlooks warnings
 
 test-slow: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow

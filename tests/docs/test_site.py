@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -129,7 +130,7 @@ class Links(HTMLParser):
 @pytest.mark.slow
 def test_the_site_is_whole_and_loads_nothing_from_elsewhere(tmp_path):
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
-    subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", tmp_path],
+    subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "-d", tmp_path],
                    cwd=ROOT, env=environment, check=True)
     pages = {path: Links(path) for path in tmp_path.rglob("*.html") if path.name != "404.html"}
     assert len(pages) > 20
@@ -147,3 +148,18 @@ def test_the_site_is_whole_and_loads_nothing_from_elsewhere(tmp_path):
     for name in ("Representation.encode", "StepSampler.step", "Corruption.detect"):
         module = name.split(".")[0].lower().removeprefix("step")
         assert f'id="a2sb_core.interfaces.{module}.{name}"' in interfaces
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("link", ["gone.md", "../gone.py", "index.md#gone"])
+def test_a_broken_link_is_refused(tmp_path, link):
+    from mkdocs.commands.build import build
+    from mkdocs.config import load_config
+    from mkdocs.exceptions import Abort
+
+    docs = shutil.copytree(DOCS, tmp_path / "docs")
+    with (docs / "tasks.md").open("a") as page:
+        page.write(f"\n[link]({link})\n")
+    config = load_config(str(ROOT / "mkdocs.yml"), docs_dir=str(docs), site_dir=str(tmp_path / "s"))
+    with pytest.raises(Abort, match="1 warning"):
+        build(config)
