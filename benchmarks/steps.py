@@ -84,14 +84,14 @@ def draw(rows: list[dict[str, Any]], protocols: list[str], target: Path) -> None
     )
     for j, protocol in enumerate(protocols):
         for i, metric in enumerate(("lsd", "sispec")):
-            for name in SAMPLERS:
+            for name in dict.fromkeys(r["sampler"] for r in rows):
                 mine = [r for r in rows if (r["sampler"], r["protocol"]) == (name, protocol)]
                 points = [r["steps"] for r in mine], [r[metric] for r in mine]
                 axes[i, j].plot(*points, "o-", label=name)
             title = "LSD (lower is better)" if metric == "lsd" else "SiSpec, dB (higher is better)"
             axes[i, j].set(xscale="log", xlabel="steps", title=f"{protocol}: {title}")
             axes[i, j].grid(alpha=0.3)
-    axes[0, 0].legend()
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.savefig(target, dpi=100)
 
 
