@@ -1,18 +1,23 @@
-"""``a2sb restore``: one file, or a pipe."""
+"""``a2sb restore``: one file or many, or a pipe."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from a2sb_core.cli import batch
 from a2sb_core.cli.output import Progress, print_json, showing
 
 if TYPE_CHECKING:
+    from a2sb_core.engine.batch import Pair
     from a2sb_core.engine.model import Model
+    from a2sb_core.engine.restorer import Restorer
     from a2sb_core.interfaces import FrozenConfig
 
 
@@ -24,10 +29,12 @@ class ClipMode(StrEnum):
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="The audio file to restore.")],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="IN...", help="Audio files, folders, or patterns.")
+    ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="OUT", show_default=False,
-                           help="The file to write; in a folder: IN's name with .restored added.")
+                           help="The file to write; for several files a folder.")
     ],
     task: Annotated[
         str, typer.Option(show_default=False,
@@ -58,7 +65,16 @@ def restore(
     clip_mode: Annotated[
         ClipMode, typer.Option(help="What is done where the result exceeds full scale.")
     ] = ClipMode.clamp,
+    filename: Annotated[
+        str, typer.Option(metavar="TEMPLATE", help="Names in a folder: {stem} and {ext} are IN's.")
+    ] = "{stem}.restored{ext}",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out files whose output is there.")
+    ] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="JSON", help="Write what became of each file.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run of the same settings.")
     ] = False,
@@ -68,37 +84,110 @@ def restore(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Restore a file: extend its bandwidth, or fill gaps in it. IN and OUT may be - for a pipe."""
-    asked, max_bytes = _damage_asked(task, cutoff, gap), _bytes(max_memory)
-    is_piped = str(output) == "-"
-    target = output / f"{source.stem}.restored{source.suffix}" if output.is_dir() else output
+    """Restore files: extend their bandwidth, or fill gaps. IN and OUT may be - for a pipe.
+
+    Several files, folders and patterns are restored into the folder OUT with one model; a file that
+    fails does not stop the others. Exit codes: 0 all done, 1 error, 2 wrong usage, 3 some files
+    failed, 130 interrupted.
+    """
+    asked = _damage_asked(task, cutoff, gap) | {"task": task, "steps": steps, "seed": seed}
+    max_bytes = _bytes(max_memory)
+
+    def load() -> Restorer:
+        from a2sb_core.engine.restorer import Restorer
+
+        return Restorer.from_pretrained(
+            model, device, precision, compile=compile_network, max_bytes=max_bytes
+        )
+
+    how = {"overwrite": overwrite, "clip_mode": clip_mode.value}
+    pairs = _pairs(sources, output, filename)
+    if pairs is None:
+        pair = _single(sources[0], output, filename)
+        if skip_existing and pair[1].exists():
+            typer.echo(f"{pair[1]} is there already")
+            return
+        _restore_one(pair, load, _Told(progress, quiet, as_json, model), resume, asked | how)
+        return
+    if as_json:
+        raise typer.BadParameter("for several files use --report", param_hint="--json")
+    batch.restore_all(
+        pairs, batch.Options(overwrite, skip_existing, report, progress, quiet),
+        lambda: _each(load(), resume, asked | how),
+    )
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is printed of one file."""
+
+    progress: Progress
+    quiet: bool
+    as_json: bool
+    model: str
+
+
+def _pairs(sources: list[Path], output: Path, filename: str) -> list[Pair] | None:
+    """Return what is to be done for many files; None for a single one."""
+    from a2sb_core.engine.batch import is_many, plan
+
+    if [str(source) for source in sources] == ["-"] or not is_many(sources):
+        return None
+    if output.exists() and not output.is_dir():
+        raise typer.BadParameter(f"{output} is a file; several files need a folder",
+                                 param_hint="--output")
+    return plan(sources, output, filename)
+
+
+def _single(source: Path, output: Path, filename: str) -> tuple[Path, Path]:
+    from a2sb_core.engine.batch import plan
+
+    return (source, plan([source], output, filename)[0].target if output.is_dir() else output)
+
+
+def _each(restorer: Restorer, resume: bool, options: dict[str, Any]) -> batch.RestoreOne:
+    """Return what restores one of many files."""
+    from a2sb_core.engine.part import part_path
+
+    def restore_one(pair: Pair, on_step: Callable[..., None]) -> FrozenConfig | None:
+        is_begun = resume and part_path(pair.target).exists()
+        return restorer.restore_file(
+            pair.source, pair.target, resume=is_begun, progress=on_step, **options
+        )
+
+    return restore_one
+
+
+def _restore_one(
+    pair: tuple[Path, Path], load: Callable[[], Restorer], told: _Told, resume: bool,
+    options: dict[str, Any],
+) -> None:
+    """Restore a single file or a pipe, and tell about it."""
+    source, target = pair
+    is_piped, is_told = str(target) == "-", not (told.quiet or told.as_json)
 
     from a2sb_core.engine.filing import check_paths
-    from a2sb_core.engine.restorer import Restorer
 
-    check_paths(source, target, overwrite=overwrite, resume=resume)
-    restorer = Restorer.from_pretrained(
-        model, device, precision, compile=compile_network, max_bytes=max_bytes
-    )
-    started = time.monotonic()
+    check_paths(source, target, overwrite=options["overwrite"], resume=resume)
+    restorer, started = load(), time.monotonic()
 
     def tell(found: FrozenConfig | None) -> None:
-        if not (quiet or as_json):
+        if is_told:
             typer.echo(_sentence(_as_dict(found)), err=is_piped)
 
-    with showing(progress, quiet) as on_step:
+    with showing(told.progress, told.quiet) as on_step:
         found = restorer.restore_file(
-            source, target, task=task, overwrite=overwrite, clip_mode=clip_mode.value,
-            resume=resume, steps=steps, seed=seed, progress=on_step, on_damage=tell, **asked,
+            source, target, resume=resume, progress=on_step, on_damage=tell, **options
         )
     seconds = time.monotonic() - started
-    if not (quiet or as_json):
+    if is_told:
         typer.echo(f"wrote {target} in {seconds:.1f} s", err=is_piped)
-    if as_json:
+    if told.as_json:
+        steps = options["steps"] or _default_steps(restorer.model, options["task"])
         print_json({
-            "input": source, "output": target, "task": task, "found": _as_dict(found),
-            "restored": found is not None, "seconds": round(seconds, 3), "model": model,
-            "steps": steps or _default_steps(restorer.model, task), "seed": seed,
+            "input": source, "output": target, "task": options["task"], "found": _as_dict(found),
+            "restored": found is not None, "seconds": round(seconds, 3), "model": told.model,
+            "steps": steps, "seed": options["seed"],
         }, err=is_piped)
 
 

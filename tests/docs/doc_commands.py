@@ -98,7 +98,7 @@ class Checker:
         above = {text, *map(str, Path(text).parents)} - {"."}
         there = (self.folder / text).exists() or (ROOT / text).exists()
         require(
-            there or text in READERS | {"-"} or above & (self.made | MODELS),
+            there or text == "-" or above & (self.made | MODELS | READERS),
             f"{what} {text} is not in the repository, nor made before",
         )
 
@@ -134,8 +134,9 @@ class Checker:
         config_class = config_class or (TrainConfig if "model" in tree.value else ModelConfig)
         return load_config(config_class, name, overrides or [])
 
-    def _restore(self, source, output, task, model, **_):
-        self.reads(source)
+    def _restore(self, sources, output, task, model, **_):
+        for source in sources:
+            self.reads(source)
         self.model(model)
         require(task in self.tasks, f"unknown task {task}")
         self.writes(output)

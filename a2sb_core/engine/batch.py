@@ -1,0 +1,149 @@
+"""Many files: which there are, where each result goes, and what became of each."""
+
+from __future__ import annotations
+
+import glob
+import os
+import string
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from a2sb_core.audio.formats import FORMATS
+from a2sb_core.errors import AudioError
+
+FIELDS = ("stem", "ext")
+"""What a template of names may hold: the input's name without its suffix, and that with its dot."""
+
+TEMPLATE = "{stem}.restored{ext}"
+
+Status = Literal["restored", "nothing", "skipped", "failed", "left"]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A file to restore, and the file to write."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a pair.
+
+    Attributes:
+        pair: the files.
+        status: ``restored``; ``nothing`` was damaged, so a copy was made; ``skipped``, as the
+            target was there; ``failed``; or ``left`` undone, as the run was interrupted.
+        seconds: that it took.
+        found: the damage, as JSON holds it.
+        error: why it failed.
+    """
+
+    pair: Pair
+    status: Status
+    seconds: float = 0.0
+    found: dict[str, object] | None = None
+    error: str = ""
+
+
+def is_many(sources: Iterable[Path]) -> bool:
+    """Whether these are more than one file: several, a folder, or a pattern such as ``*.wav``."""
+    first, *more = sources
+    return bool(more) or first.is_dir() or _is_pattern(first)
+
+
+def plan(sources: Iterable[Path], folder: Path, template: str = TEMPLATE) -> list[Pair]:
+    """Return each audio file of ``sources`` with the file to write, in order.
+
+    Args:
+        sources: files, folders, which are searched to the bottom, and glob patterns. Hidden files
+            and linked folders are left out.
+        folder: where results go; the sub-folders of a folder are made again in it.
+        template: of their names, with :data:`FIELDS` in braces.
+
+    Raises:
+        AudioError: there is nothing to restore, two inputs would be written to one file, an input
+            would be written over, or ``folder`` lies within a folder to be searched.
+    """
+    _check_template(template)
+    pairs, seen = [], set()
+    for source, place in _found(sources, folder):
+        if source.resolve() in seen:
+            continue
+        seen.add(source.resolve())
+        name = template.format(stem=source.stem, ext=source.suffix)
+        pairs.append(Pair(source, folder / place / name))
+    if not pairs:
+        raise AudioError(
+            f"found no audio in: {', '.join(map(str, sources))}; known formats: "
+            f"{', '.join(sorted(FORMATS))}"
+        )
+    _check_targets(pairs)
+    return pairs
+
+
+def _check_template(template: str) -> None:
+    try:
+        names = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+    except ValueError as error:
+        raise AudioError(f"the file name `{template}` is no template: {error}") from error
+    unknown = sorted(names - set(FIELDS))
+    if unknown or "/" in template or os.sep in template or not template:
+        what = f"does not know {{{unknown[0]}}}" if unknown else "must be a name, not a path"
+        raise AudioError(f"the file name `{template}` {what}; it may hold {{stem}} and {{ext}}")
+
+
+def _is_pattern(path: Path) -> bool:
+    return not path.exists() and glob.has_magic(str(path))
+
+
+def _found(sources: Iterable[Path], folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield audio files, and the sub-folder that each belongs in."""
+    for source in sources:
+        if _is_pattern(source):
+            matched = map(Path, sorted(glob.glob(str(source), recursive=True)))
+            yield from ((path, Path()) for path in matched if _is_audio(path))
+        elif source.is_dir():
+            if folder.resolve().is_relative_to(source.resolve()):
+                raise AudioError(
+                    f"the output folder {folder} lies within {source}: another run would restore "
+                    "what this one wrote; name a folder outside"
+                )
+            yield from _within(source)
+        else:
+            yield source, Path()  # what is named is tried, whatever its suffix
+
+
+def _within(folder: Path) -> Iterator[tuple[Path, Path]]:
+    for name, folders, files in os.walk(folder):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        inner = Path(name)
+        for path in (inner / file for file in sorted(files)):
+            if _is_audio(path):
+                yield path, inner.relative_to(folder)
+
+
+def _is_audio(path: Path) -> bool:
+    is_hidden = path.name.startswith(".")
+    return path.suffix.lower() in FORMATS and not is_hidden and not path.is_dir()
+
+
+def _check_targets(pairs: list[Pair]) -> None:
+    by_target: dict[str, Path] = {}
+    for pair in pairs:
+        # Some file systems do not tell upper from lower case.
+        other = by_target.setdefault(str(pair.target).casefold(), pair.source)
+        if other is not pair.source:
+            raise AudioError(
+                f"{other} and {pair.source} would both be written to {pair.target}; restore them "
+                "apart, or choose another --filename"
+            )
+    sources = {pair.source.resolve() for pair in pairs}
+    for pair in pairs:
+        if pair.target.resolve() in sources:
+            raise AudioError(
+                f"{pair.target} is an input itself; choose another folder or --filename"
+            )
