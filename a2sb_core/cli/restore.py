@@ -47,6 +47,10 @@ def restore(
         list[str] | None,
         typer.Option(metavar="START:END", help="inpaint: a stretch to fill (seconds); repeatable.")
     ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="Other tasks: what is known of the damage.")
+    ] = None,
     model: Annotated[str, typer.Option(help="A name, a model folder, or a hub id.")] = "small",
     steps: Annotated[
         int | None, typer.Option(min=1, show_default="the model's",
@@ -91,6 +95,7 @@ def restore(
     failed, 130 interrupted.
     """
     asked = _damage_asked(task, cutoff, gap) | {"task": task, "steps": steps, "seed": seed}
+    asked["parameters"] = _parameters(parameter or [])
     max_bytes = _bytes(max_memory)
 
     def load() -> Restorer:
@@ -211,6 +216,24 @@ def _damage_asked(task: str, cutoff: str, gaps: list[str] | None) -> dict[str, A
             "say what to fill, in seconds, for example `--gap 1.5:1.8`", param_hint="--gap"
         )
     return asked
+
+
+def _parameters(texts: list[str]) -> dict[str, Any]:
+    """Read NAME=VALUE; values are YAML."""
+    import yaml
+
+    read: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        try:
+            read[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            equals = ""
+        if not (name and equals):
+            raise typer.BadParameter(
+                f"`{text}` is not NAME=VALUE, such as drive_db=6", param_hint="--parameter"
+            )
+    return read
 
 
 def _hertz(text: str) -> float:

@@ -33,6 +33,21 @@ def save(tmp_path, composition):
     return make
 
 
+def test_what_is_known_of_any_damage_can_be_given(save, tmp_path, a2sb, fails):
+    wave = 0.1 * np.random.default_rng(0).standard_normal(9000).clip(-1, 1)
+    soundfile.write(tmp_path / "in.wav", wave, 44100, "FLOAT")
+    given = (
+        "restore", tmp_path / "in.wav", "-o", tmp_path / "out.wav", "--task", "declip",
+        "--model", save({"name": "declip"}), "--parameter",
+    )
+    fails(a2sb(*given, "drive=6"), "drive", "it takes: drive_db, levels")
+    fails(a2sb(*given, "drive_db=-1"), "drive_db", "greater than or equal to 0")
+    fails(a2sb(*given, "drive_db"), "`drive_db` is not NAME=VALUE", code=2)
+    done = a2sb(*given, "levels=[0.2]")
+    assert done.exit_code == 0, done.stderr
+    assert "restoring: levels = [0.2]" in done.stdout
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_a_file_is_restored_by_a_model_of_the_task(task, save, tmp_path, a2sb):
     corruption, options, said = TASKS[task]
