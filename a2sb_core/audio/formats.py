@@ -65,6 +65,10 @@ SAME_DEPTH = {
     "ALAC_24": "PCM_24",
     "ALAC_32": "PCM_32",
 }
+# Depths by the names people know them by.
+DEPTHS = {"16": "PCM_16", "24": "PCM_24", "32": "PCM_32", "float": "FLOAT"}
+# What computes in float, and what was lossy, has all the bits there are.
+FLOAT_BITS = 32
 SPOILING_DEPTHS = ("ULAW", "ALAW", "IMA_ADPCM", "MS_ADPCM", "GSM610")
 
 
@@ -99,6 +103,11 @@ class AudioInfo:
 def known_suffixes() -> str:
     """The suffixes that can be written, as a list for messages."""
     return ", ".join(sorted(FORMATS))
+
+
+def bits_of(subtype: str) -> int:
+    """The bits that samples of a depth or codec have."""
+    return INTEGER_BITS.get(SAME_DEPTH.get(subtype, subtype), FLOAT_BITS)
 
 
 def choose_format(path: Path, subtype: str, like: AudioInfo | None) -> tuple[str, str]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
-import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, get_args
 
+import mutagen
 import numpy as np
 import numpy.typing as npt
 import soundfile
@@ -23,11 +24,12 @@ from a2sb_core.audio.formats import (
     KEEP,
     TAGS,
     AudioInfo,
+    bits_of,
     choose_format,
     known_suffixes,
 )
-from a2sb_core.audio.id3 import id3_tag
 from a2sb_core.audio.resample import resampled_length
+from a2sb_core.audio.tags import Tags, read_tags, write_tags
 from a2sb_core.errors import AudioError
 
 if TYPE_CHECKING:
@@ -39,6 +41,11 @@ FULL_SCALE = 1.0
 # WAV and AIFF count their bytes in 32 bits; room is left for the header.
 LARGEST_BYTES = (1 << 32) - (1 << 20)
 SMALL_CONTAINERS = ("WAV", "WAVEX", "AIFF")
+# What libsndfile writes tags of into, as chunks of plain text; all else is written by mutagen.
+CHUNKED_CONTAINERS = ("WAV", "WAVEX", "RF64", "AIFF")
+TAGLESS_CONTAINERS = ("RF64", "W64")
+# Beyond so many bits the noise of rounding is far below hearing.
+DITHERED_BITS = 16
 SAMPLE_BYTES = {"PCM_S8": 1, "PCM_U8": 1, "PCM_16": 2, "PCM_24": 3, "DOUBLE": 8}
 # The Vorbis encoder overflows its stack on blocks of millions of samples.
 CHUNK_FRAMES = 1 << 16
@@ -89,8 +96,9 @@ class AudioWriter:
         sample_rate: in Hz.
         channels: number of channels.
         subtype: depth by libsndfile's name (``PCM_16``, ``FLOAT``, ...), or ``keep``: that of
-            `like` where the format holds it, else the format's own.
-        like: the input: its depth is kept and its tags are copied.
+            `like` where the format holds it, else the format's own. Where 16 bits or fewer are
+            fewer than those of the input, dither is added.
+        like: the input: its depth is kept, its tags and pictures are copied.
         tags: written instead of those of `like`; names as in `formats.TAGS`.
         overwrite: replace an existing file.
         clip_mode: where samples exceed full scale and the depth is not float (float holds them):
@@ -124,10 +132,14 @@ class AudioWriter:
         if clip_mode not in get_args(ClipMode):
             known = ", ".join(get_args(ClipMode))
             raise AudioError(f"unknown clip mode `{clip_mode}`; use one of {known}")
-        self._tags = _known_tags(tags if tags is not None else like.tags if like else {})
+        self._plain = _known_tags(tags if tags is not None else like.tags if like else {})
+        self._tags = Tags() if like is None or tags is not None else read_tags(like.path)
         self._container, self.subtype = choose_format(self.path, subtype, like)
         if frames is None and like is not None:
             frames = resampled_length(like.frames, like.sample_rate, sample_rate)
+        bits = bits_of(self.subtype)
+        is_reduced = bits < bits_of(like.subtype if like is not None else "FLOAT")
+        self._dither = np.random.default_rng(0) if is_reduced and bits <= DITHERED_BITS else None
         self._frame_bytes = channels * SAMPLE_BYTES.get(self.subtype, 4)
         large = (frames or 0) * self._frame_bytes > LARGEST_BYTES
         if large and self._container in ("WAV", "WAVEX"):
@@ -155,10 +167,9 @@ class AudioWriter:
                 self.subtype,
                 format=self._container,
             )
-            if self._container != "MP3":
-                for name, text in self._tags.items():
-                    # W64 holds no tags at all, others not every one.
-                    with contextlib.suppress(soundfile.LibsndfileError):
+            if self._container in CHUNKED_CONTAINERS:
+                for name, text in (self._plain | _first_values(self._tags)).items():
+                    with contextlib.suppress(soundfile.LibsndfileError):  # one it does not hold
                         setattr(self._file, name, text)
         return self
 
@@ -183,8 +194,8 @@ class AudioWriter:
                 self._take(wave[:, start : start + CHUNK_FRAMES])
 
     def _take(self, chunk: FloatArray) -> None:
+        self._peak = max(self._peak, float(np.abs(chunk).max()))
         if self._spool is not None:
-            self._peak = max(self._peak, float(np.abs(chunk).max()))
             self._spool.write(np.ascontiguousarray(chunk.T, dtype=self._spool_dtype).data)
         elif self._clip_mode == "clamp" and self.subtype not in FLOAT_DEPTHS:
             self._put(chunk.clip(-FULL_SCALE, FULL_SCALE))
@@ -192,12 +203,24 @@ class AudioWriter:
             self._put(chunk)
 
     @property
+    def clip_note(self) -> str | None:
+        """What was done as samples exceeded full scale; None: none did, or the depth holds them."""
+        if self._peak <= FULL_SCALE or self.subtype in FLOAT_DEPTHS:
+            return None
+        over = f"{20 * math.log10(self._peak / FULL_SCALE):.2f} dB"
+        if self._clip_mode == "rescale":
+            return f"lowered by {over}, as the result exceeded full scale"
+        is_left = self._clip_mode == "none" and self.subtype not in INTEGER_BITS
+        what = "left so" if is_left else "limited"
+        return f"the result exceeded full scale by up to {over}: {what} (rescale would lower it)"
+
+    @property
     def _spool_dtype(self) -> type[np.floating[Any]]:
         """What holds all bits that will be written."""
         return np.float64 if self.subtype == "PCM_32" else np.float32
 
     def _put(self, chunk: FloatArray) -> None:
-        frames = to_depth(chunk, self.subtype).T
+        frames = to_depth(chunk, self.subtype, self._dither).T
         try:
             self._file.write(np.ascontiguousarray(frames))
         except AssertionError as error:  # soundfile's answer to a short write
@@ -232,18 +255,11 @@ class AudioWriter:
     def _commit(self) -> None:
         if not self._frames:
             raise AudioError(f"{self.path}: there are no samples to write")
-        tag = id3_tag(self._tags) if self._container == "MP3" else b""
-        if tag:
-            self._prepend(tag)
+        plain = Tags() if self._container in ("WAV", "WAVEX") else Tags.of(self._plain)
+        if self._container not in TAGLESS_CONTAINERS:
+            write_tags(self._partial, self._tags or plain)
         check_target(self.path, overwrite=self._overwrite)  # it may have come up meanwhile
         os.replace(self._partial, self.path)
-
-    def _prepend(self, tag: bytes) -> None:
-        """Put bytes before the stream, by way of the spool's name."""
-        with self._spool_path.open("xb") as target, self._partial.open("rb") as stream:
-            target.write(tag)
-            shutil.copyfileobj(stream, target)
-        os.replace(self._spool_path, self._partial)
 
     def _discard(self) -> None:
         if self._spool is not None:
@@ -267,7 +283,9 @@ class AudioWriter:
     def _clear_errors(self) -> Iterator[None]:
         try:
             yield
-        except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
+        except (
+            soundfile.SoundFileError, mutagen.MutagenError, OSError, TypeError, ValueError
+        ) as error:
             detail = str(getattr(error, "error_string", "") or error).strip().rstrip(".")
             raise AudioError(
                 f"{self.path} can not be written as {self._container} ({self.subtype}) with "
@@ -311,11 +329,18 @@ def _known_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: text for name, text in tags.items() if text}
 
 
-def to_depth(wave: FloatArray, subtype: str) -> npt.NDArray[Any]:
+def _first_values(tags: Tags) -> dict[str, str]:
+    return {name: tags.texts[name][0] for name in TAGS if tags.texts.get(name)}
+
+
+def to_depth(
+    wave: FloatArray, subtype: str, dither: np.random.Generator | None = None
+) -> npt.NDArray[Any]:
     """Round to the integers of a depth, or return the samples where it is none.
 
-    No dither: a sample read from an integer file is written as the same integer. libsndfile's own
-    conversion scales by 32767 and does not do so.
+    Without dither a sample read from an integer file is written as the same integer; libsndfile's
+    own conversion scales by 32767 and does not do so. Dither is triangular, of two least
+    significant bits from peak to peak; digital silence stays silent.
 
     Returns:
         int16 for 16 bits, otherwise integers in the upper bits of int32, as libsndfile takes them.
@@ -326,7 +351,11 @@ def to_depth(wave: FloatArray, subtype: str) -> npt.NDArray[Any]:
     scale = 1 << (bits - 1)
     # float32 holds 24 bits and is exact in all of this.
     whole = wave.astype(np.float64) if bits > 24 else wave
-    whole = np.rint(whole * scale).clip(-scale, scale - 1)
+    whole = whole * scale
+    if dither is not None:
+        pairs = dither.random((*whole.shape[::-1], 2))  # in the order of time, whatever the blocks
+        whole = whole + (pairs[..., 0] - pairs[..., 1]).T * (whole != 0)
+    whole = np.rint(whole).clip(-scale, scale - 1)
     if bits == 16:
         return whole.astype(np.int16)
     return whole.astype(np.int32) << (32 - bits)
