@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2sb_core.cli.output import console, print_json
+from a2sb_core.cli.output import print_json
 
 if TYPE_CHECKING:
     from a2sb_core.plugins import Registry
@@ -43,7 +43,7 @@ def list_plugins(
             ],
         })
         return
-    _print_tables(registry, kind)
+    _print_table(registry, kind)
 
 
 @app.command()
@@ -112,16 +112,17 @@ def new(
     typer.echo(f"wrote {folder}; install it with `pip install -e {folder}`, then run its tests")
 
 
-def _print_tables(registry: Registry, kind: str | None) -> None:
-    from rich.table import Table
-
-    table = Table("kind", "name", "what it is", "from", box=None, pad_edge=False)
+def _print_table(registry: Registry, kind: str | None) -> None:
+    """Print plain columns: rich, which would draw them, takes longer to import than all the rest."""
+    rows = [("kind", "name", "what it is", "from")]
     for entry in registry.entries(kind):
         origin = f"{entry.distribution} {entry.version}"
-        table.add_row(entry.kind, registry.shortest(entry), entry.summary, origin)
-    screen = console()
-    screen.print(table, highlight=False, markup=False)
+        rows.append((entry.kind, registry.shortest(entry), entry.summary, origin))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
     if registry.failures:
-        screen.print("\nNot loaded:", highlight=False)
+        typer.echo("\nNot loaded:")
         for failure in registry.failures:
-            screen.print(f"  {failure}", highlight=False, markup=False, soft_wrap=True)
+            typer.echo(f"  {failure}")
