@@ -113,7 +113,7 @@ def new(
 
 
 def _print_table(registry: Registry, kind: str | None) -> None:
-    """Print plain columns: rich, which would draw them, takes longer to import than all the rest."""
+    """Print plain columns: importing rich to draw them takes longer than all the rest."""
     rows = [("kind", "name", "what it is", "from")]
     for entry in registry.entries(kind):
         origin = f"{entry.distribution} {entry.version}"
