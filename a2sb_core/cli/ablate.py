@@ -30,7 +30,7 @@ def ablate(
         list[str],
         typer.Option(metavar="PATH=VALUES", show_default=False,
                      help="A field and its values (sampler.steps=10,25), or a name and YAML files "
-                     "that are laid over CONFIG; repeatable.")
+                     "(or a folder of them) that are laid over CONFIG; repeatable.")
     ],
     overrides: Annotated[
         list[str] | None,

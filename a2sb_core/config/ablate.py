@@ -128,8 +128,11 @@ def trained_fields(config: TrainConfig) -> dict[str, Any]:
 def _axis(text: str, base: TrainConfig) -> Axis:
     name, _, listed = text.partition("=")
     values = split_list([listed])
+    if len(values) == 1 and Path(listed).is_dir():
+        values = tuple(str(path) for path in sorted(Path(listed).glob("*.y*ml")))
     if not name or not values:
-        raise ConfigError(f"{VARY} {text}: expected PATH=VALUE,VALUE,... or NAME=FILE.yaml,...")
+        raise ConfigError(f"{VARY} {text}: expected PATH=VALUE,VALUE,..., or "
+                          "NAME=FILE.yaml,... or NAME=FOLDER with such files")
     if len(set(values)) < len(values):
         raise ConfigError(f"{VARY} {text}: a value is given twice")
     if all(value.endswith((".yaml", ".yml")) for value in values):

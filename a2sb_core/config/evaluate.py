@@ -86,8 +86,15 @@ def split_list(texts: Iterable[str]) -> tuple[str, ...]:
     """
     return tuple(
         part for text in texts
-        for part in ([text] if Path(text).exists() else _split(text)) if part
+        for part in ([text] if _is_path(text) else _split(text)) if part
     )
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except OSError:  # longer than a name may be
+        return False
 
 
 def parse_spec(text: str) -> Spec:

@@ -145,6 +145,21 @@ class OptimizerConfig(FrozenConfig):
     """Gradients are clipped to this norm; the paper: 0.5."""
 
 
+class TimesConfig(FrozenConfig):
+    """How the times of a bridge are drawn in training; the default is the paper's, uniformly."""
+
+    kind: Literal["power", "log_normal", "by_loss"] = "power"
+    """``power``: with a density that grows as t^bias; ``log_normal``: t/(1 - t) is log-normal;
+    ``by_loss``: in proportion to the loss there has been at such times, each loss weighted by what
+    it is drawn too often (after Nichol and Dhariwal 2021)."""
+    bias: float = Field(0.0, ge=0)
+    """Of ``power``; 0: uniform."""
+    mean: float = 0.0
+    """Of ``log_normal``: the mean of ln(t/(1 - t))."""
+    std: float = Field(1.0, gt=0)
+    """Of ``log_normal``: the deviation of ln(t/(1 - t))."""
+
+
 class TrainConfig(FrozenConfig):
     """One training run."""
 
@@ -168,8 +183,11 @@ class TrainConfig(FrozenConfig):
     """Of the network's forward and backward pass."""
     t_range: tuple[float, float] = (0.0, 1.0)
     """Times that are trained, for t-range experts (section 3.5)."""
-    t_bias: float = Field(0.0, ge=0)
-    """0 draws t uniformly; k > 0 with a density that grows as t^k."""
+    times: TimesConfig = TimesConfig()
+    """How times are drawn from ``t_range``."""
+    stft_weight: float = Field(0.0, ge=0)
+    """Weight of a further term: the multi-resolution STFT distance between the audio of the
+    estimated x0 and the clean audio."""
     ema_decay: float = Field(0.999, ge=0, lt=1)
     """Of the moving average of the weights, which is what the run brings forth."""
     seed: int = 0

@@ -12,6 +12,7 @@ from a2sb_core.interfaces import (
     Bridge,
     Corruption,
     Denoiser,
+    Network,
     Prediction,
     Representation,
     Sampler,
@@ -48,7 +49,28 @@ class Model(nn.Module):
         return self.prediction.errors(self.backbone, self.bridge, x0, xt, t, x1, missing)
 
     def forward(
-        self, x0: Tensor, xt: Tensor, t: Tensor, x1: Tensor, missing: Tensor | None
-    ) -> Tensor:
-        """Same as :meth:`errors`: what data-parallel training calls."""
-        return self.errors(x0, xt, t, x1, missing)
+        self, x0: Tensor, xt: Tensor, t: Tensor, x1: Tensor, missing: Tensor | None,
+        estimate: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Same as :meth:`errors`: what data-parallel training calls.
+
+        With ``estimate`` x0_hat of the same pass through the network comes with them.
+        """
+        if not estimate:
+            return self.errors(x0, xt, t, x1, missing)
+        network, bridge = _Once(self.backbone), self.bridge
+        errors = self.prediction.errors(network, bridge, x0, xt, t, x1, missing)
+        return errors, self.prediction.denoise(network, bridge, xt, t, x1, missing)
+
+
+class _Once:
+    """A network that computes once, and says the same to whoever asks again."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.answer: Tensor | None = None
+
+    def __call__(self, x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
+        if self.answer is None:
+            self.answer = self.network(x, t, condition)
+        return self.answer

@@ -79,15 +79,6 @@ def _stack_missing(regions: list[Tensor | None], x0: Tensor) -> Tensor | None:
     return torch.cat([whole if r is None else r.expand_as(whole) for r in regions])
 
 
-def draw_times(
-    t_range: tuple[float, float], t_bias: float, draws: Sequence[torch.Generator]
-) -> Tensor:
-    """Draw a time from each generator in the trained range, towards 1 by ``t_bias``, (B,)."""
-    low, high = t_range
-    u = torch.cat([torch.rand(1, generator=generator) for generator in draws])
-    return low + (high - low) * u ** (1 / (1 + t_bias))
-
-
 def draw_noise(like: Tensor, draws: Sequence[torch.Generator]) -> Tensor:
     """Draw standard normal noise for each item of ``like``, (B, ...), on its device."""
     noise = torch.empty_like(like)
@@ -101,6 +92,78 @@ def _draw_seed(generator: torch.Generator) -> int:
     return int(torch.randint(2**62, (), generator=generator))
 
 
+@dataclass(frozen=True)
+class Part:
+    """A micro-batch: its times and weights of its losses, both (B,), and noise (B, ch, F, W)."""
+
+    batch: Batch
+    t: Tensor
+    weights: Tensor
+    noise: Tensor
+
+
+def item_losses(model: Any, part: Part, parts: Model, stft_weight: float = 0.0) -> Tensor:
+    """Sum of the prediction's errors over what is counted of each item, (B,).
+
+    Args:
+        model: gives errors, as :meth:`Model.forward`.
+        part: what is trained on.
+        parts: the model's bridge and representation.
+        stft_weight: weight of the multi-resolution STFT distance between the audio of the
+            estimated and of the clean x0, which is added to each value that is counted.
+    """
+    batch = part.batch
+    xt = parts.bridge.marginal(batch.x0, batch.x1, part.t).sample(part.noise)
+    state = (batch.x0, xt, part.t, batch.x1, batch.missing)
+    if stft_weight == 0:
+        return _counted(model(*state), batch)
+    errors, x0 = model(*state, estimate=True)
+    values = batch.counted.sum(dim=(1, 2, 3)) * x0.shape[1]
+    losses: Tensor = _counted(errors, batch) + stft_weight * _distance(x0, batch, parts) * values
+    return losses
+
+
+def _distance(x0: Tensor, batch: Batch, parts: Model) -> Tensor:
+    representation = parts.representation
+    length = max(1, (x0.shape[-1] - 1) * representation.stride)
+    with torch.autocast(x0.device.type, enabled=False):
+        # What does not count (the file's true bandwidth ends below it) is no part of the distance.
+        estimate = torch.where(batch.counted, x0.float(), batch.x0)
+        wave = representation.decode(estimate, length)
+        clean = representation.decode(batch.x0, length)
+    return stft_distance(wave, clean)
+
+
+def _counted(errors: Tensor, batch: Batch) -> Tensor:
+    sums: Tensor = (errors * batch.counted.to(errors.dtype)).sum(dim=(1, 2, 3))
+    return sums
+
+
+def stft_distance(
+    wave: Tensor, clean: Tensor, sizes: Sequence[int] = (512, 1024, 2048)
+) -> Tensor:
+    """Return the multi-resolution STFT distance (Yamamoto et al. 2020) of audio (B, T), (B,).
+
+    For each window size the spectral convergence |M - M0|/|M0|, and the mean of |ln M - ln M0|,
+    of magnitudes M and M0; averaged over sizes. Magnitudes below -80 dB of the loudest are taken
+    as that.
+    """
+    distances = []
+    for size in sizes:
+        window = torch.hann_window(size, device=wave.device)
+        made, true = (
+            torch.view_as_real(torch.stft(
+                x, size, size // 4, window=window, return_complex=True, pad_mode="constant"
+            )).square().sum(dim=-1)
+            for x in (wave, clean)
+        )
+        floor = true.amax(dim=(1, 2), keepdim=True).clamp(min=1e-8) * 1e-8
+        made, true = made.clamp(min=floor).sqrt(), true.clamp(min=floor).sqrt()
+        convergence = (made - true).norm(dim=(1, 2)) / true.norm(dim=(1, 2))
+        distances.append(convergence + (made.log() - true.log()).abs().mean(dim=(1, 2)))
+    return torch.stack(distances).mean(dim=0)
+
+
 def batch_loss(
     model: Any, batch: Batch, t: Tensor, noise: Tensor, bridge: Bridge,
     count: Tensor | None = None,
@@ -110,8 +173,7 @@ def batch_loss(
     ``count`` is the number of values of the whole batch, where this is a part of it: the losses
     of all parts then add up to the loss of the whole.
     """
+    count = batch.count if count is None else count
     xt = bridge.marginal(batch.x0, batch.x1, t).sample(noise)
     errors = model(batch.x0, xt, t, batch.x1, batch.missing)
-    count = batch.count if count is None else count
-    loss: Tensor = (errors * batch.counted.to(errors.dtype)).sum() / count.clamp(min=1)
-    return loss
+    return _counted(errors, batch).sum() / count.clamp(min=1)

@@ -21,7 +21,8 @@ from a2sb_core.errors import TrainingError
 log = logging.getLogger(__name__)
 
 LOCK_NAME = ".lock"
-SAME = ("model", "seed", "batch_size", "accumulate", "t_range", "t_bias", "ema_decay")
+SAME = ("model", "seed", "batch_size", "accumulate", "t_range", "times", "stft_weight",
+        "ema_decay")
 """Fields that a resumed run may not change."""
 SAME_OPTIMIZER = ("kind", "learning_rate", "betas", "weight_decay")
 """The stored optimizer brings these with it: a change would be ignored."""

@@ -25,11 +25,11 @@ from a2sb_core.engine.loading import Share, Tally, load_batches
 from a2sb_core.engine.model import Model
 from a2sb_core.engine.objective import (
     Batch,
-    batch_loss,
+    Part,
     degrade,
     draw_noise,
-    draw_times,
     generators,
+    item_losses,
 )
 from a2sb_core.engine.optimization import Average, make_optimizer, schedule
 from a2sb_core.engine.runinfo import RUN_NAME, describe_run, to_json
@@ -45,6 +45,7 @@ from a2sb_core.engine.runs import (
 from a2sb_core.engine.segments import Segment, Segments
 from a2sb_core.engine.sharding import place, place_optimizer, shard, sharding_asked, whole
 from a2sb_core.engine.sources import group_weights, load_sources
+from a2sb_core.engine.times import Times
 from a2sb_core.engine.validation import Restoration, losses_by_time, show
 from a2sb_core.errors import TrainingError
 
@@ -89,6 +90,7 @@ class Trainer:
             self.wrapped = self.accelerator.prepare(self.model)
         self.optimizer = make_optimizer(config.optimizer, self.model)
         self.scheduler = LambdaLR(self.optimizer, schedule(config.optimizer, config.steps))
+        self.times = Times(config.times, config.t_range)
         self.tally, self.step, self.shown = Tally(), 0, False
 
     def run(self, resume: bool = True, on_step: OnTrainStep | None = None) -> None:
@@ -131,19 +133,21 @@ class Trainer:
         self.wrapped.train()
         parts = self._parts(segments)
         # The loss is a mean over the values of the whole batch, not a mean of means.
-        count = self.accelerator.reduce(torch.stack([b.count for b, _, _ in parts]).sum())
-        losses = []
-        for number, (batch, t, noise) in enumerate(parts):
+        count = self.accelerator.reduce(torch.stack([part.batch.count for part in parts]).sum())
+        losses, items, stft_weight = [], [], self.config.stft_weight
+        for number, part in enumerate(parts):
             torch.manual_seed(self._dropout_seed(number))
             last = number == len(parts) - 1
             share = contextlib.nullcontext() if last else self.accelerator.no_sync(self.wrapped)
             with share:
                 with self.accelerator.autocast():
-                    loss = batch_loss(self.wrapped, batch, t, noise, self.model.bridge, count)
+                    items.append(item_losses(self.wrapped, part, self.model, stft_weight))
+                    loss = (part.weights * items[-1]).sum() / count.clamp(min=1)
                 # Gradients are averaged over the processes; the loss is their sum.
                 self.accelerator.backward(loss * self.accelerator.num_processes)
             losses.append(loss.detach())
-        self._check_losses(losses, [batch for batch, _, _ in parts])
+        self._check_losses(losses, [part.batch for part in parts])
+        self._learn_times(parts, items)
         total = float(self.accelerator.reduce(torch.stack(losses).sum()))
         limit = self.config.optimizer.max_grad_norm
         norm = _number(torch.nn.utils.clip_grad_norm_(self.model.parameters(), limit))
@@ -159,17 +163,26 @@ class Trainer:
         self.step += 1
         return total, norm
 
-    def _parts(self, segments: list[Segment]) -> list[tuple[Batch, Tensor, Tensor]]:
-        """Divide segments into micro-batches: each with its times (B,) and its noise."""
+    def _parts(self, segments: list[Segment]) -> list[Part]:
+        """Divide segments into micro-batches."""
         config, parts = self.config, []
         size = len(segments) // config.accumulate
         for start in range(0, len(segments), size):
             mine = segments[start : start + size]
             draws = generators(mine, config.seed)
             batch = degrade(self.model, mine, draws)
-            t = draw_times(config.t_range, config.t_bias, draws).to(self.device)
-            parts.append((batch, t, draw_noise(batch.x0, draws)))
+            t, weights = (x.to(self.device) for x in self.times.draw(draws))
+            parts.append(Part(batch, t, weights, draw_noise(batch.x0, draws)))
         return parts
+
+    def _learn_times(self, parts: list[Part], items: list[Tensor]) -> None:
+        """Let the drawing of times know the mean loss of each item, over all processes."""
+        if self.config.times.kind != "by_loss":
+            return
+        counts = torch.cat([part.batch.counted.sum(dim=(1, 2, 3)) for part in parts])
+        means = torch.cat(items).detach() / counts.clamp(min=1)
+        t = self.accelerator.gather(torch.cat([part.t for part in parts]))
+        self.times.learn(t, self.accelerator.gather(means))
 
     def _dropout_seed(self, part: int) -> int:
         """Dropout draws from the global generator: differently in each part of a step."""
@@ -312,6 +325,7 @@ class Trainer:
             "ema": self.average.state_dict(),
             "optimizer": whole(self.optimizer.state_dict()),
             "scheduler": self.scheduler.state_dict(),
+            "times": self.times.means,
         }
 
     def _load(self, state: dict[str, Any]) -> None:
@@ -322,6 +336,7 @@ class Trainer:
         parameters = list(self.model.parameters())
         self.optimizer.load_state_dict(place_optimizer(state["optimizer"], parameters))
         self.scheduler.load_state_dict(state["scheduler"])
+        self.times.means = state["times"]
 
 
 def _accelerate(config: TrainConfig) -> tuple[Accelerator, torch.device]:
@@ -371,5 +386,5 @@ def _number(norm: Tensor) -> float:
     return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
 
-def _files(parts: list[tuple[Batch, Tensor, Tensor]]) -> str:
-    return "; ".join(origin for batch, _, _ in parts for origin in batch.origins)
+def _files(parts: list[Part]) -> str:
+    return "; ".join(origin for part in parts for origin in part.batch.origins)

@@ -43,6 +43,8 @@ class Preconditioned(Prediction):
         """For each channel, the share of the spread that the known content leaves open."""
         weights: tuple[float, ...] = (4.0, 1.0, 1.0)
         """For each channel, its weight in the loss."""
+        per_row: bool = True
+        """Mean and spread of clean data for each row; otherwise one for all rows of a channel."""
         shrink: bool = False
         """Multiply the input where missing by its correlation with x0, a spread/sqrt(v): near t =
         1, where x_t says nothing of x0, the network then sees nothing instead of noise."""
@@ -78,6 +80,8 @@ class Preconditioned(Prediction):
         property of a row.
         """
         mean, square = x0.mean(dim=(0, 3)), x0.square().mean(dim=(0, 3))
+        if not self.config.per_row:
+            mean, square = (x.mean(dim=1, keepdim=True).expand_as(x) for x in (mean, square))
         mean, square = _smooth(mean), _smooth(square)
         spread = (square - mean**2).clamp(min=self.SMALLEST_SPREAD**2).sqrt()
         self.mean.copy_(mean[..., None])

@@ -88,6 +88,21 @@ def test_files_are_laid_over_the_whole(cells, tmp_path):
     assert [model.prediction.name for model in models] == ["preconditioned", "paper"]
 
 
+def test_a_folder_stands_for_the_files_in_it(cells, tmp_path):
+    folder = tmp_path / "changes"
+    folder.mkdir()
+    for name in "ba":
+        (folder / f"{name}.yaml").write_text("{}")
+    assert [cell.label for cell in cells(f"change={folder}")] == ["change=a", "change=b"]
+
+
+def test_many_files_may_be_named(cells, tmp_path):
+    files = [tmp_path / f"{'long' * 10}{k}.yaml" for k in range(9)]
+    for file in files:
+        file.write_text("{}")
+    assert len(cells("variant=" + ",".join(map(str, files)))) == 9
+
+
 @pytest.mark.parametrize(("vary", "message"), [
     (("representation",), "expected PATH=VALUE"),
     (("representation=",), "expected PATH=VALUE"),
@@ -108,7 +123,7 @@ def test_what_is_wrong_is_told_before_anything_runs(cells, vary, message):
     ("workers=0,1", True), ("device=cpu,auto", True), ("log_every=1,2", True),
     ("validation.clips=1,2", True),
     ("steps=1,2", False), ("seed=0,1", False), ("n_fft=512,1024", False), ("gain_db=0,1", False),
-    ("learning_rate=1e-3,1e-4", False), ("precision=fp32,bf16", False), ("t_bias=0,1", False),
+    ("learning_rate=1e-3,1e-4", False), ("precision=fp32,bf16", False), ("times.bias=0,1", False),
 ])
 def test_only_what_changes_weights_is_trained_again(cells, vary, same):
     one, other = (trained_fields(cell.config) for cell in cells(vary))

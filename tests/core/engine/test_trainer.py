@@ -168,6 +168,17 @@ def test_a_killed_run_goes_on_to_the_very_same_numbers(folder):
     assert weights[0] == weights[1]
 
 
+def test_resuming_is_exact_where_times_learn_from_losses(folder):
+    changes = {"times": {"kind": "by_loss"}, "stft_weight": 0.5, "batch_size": 32}
+    whole = config(folder, **changes)
+    trainer, losses = train(whole)
+    assert not trainer.times.means.isnan().any()
+    killed = config(folder, output=folder / "killed", **changes)
+    kill_after(killed, 4)
+    _, rest = train(killed)
+    assert rest == {step: losses[step] for step in (4, 5, 6)}
+
+
 def test_resuming_is_exact_with_bad_files_about(folder):
     samples = noise(13_230)[0].numpy().copy()
     samples[6000:7000] = np.nan

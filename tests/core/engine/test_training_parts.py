@@ -1,16 +1,19 @@
 """What a training step is made of: damage, what counts, times, loss and learning rate."""
 
+import math
+
 import pytest
 import torch
-from engine_helpers import model_config, noise
+from engine_helpers import model_config, noise, without_dropout
 from hypothesis import given
 from hypothesis import strategies as st
 
-from a2sb_core.config.run import OptimizerConfig, TrainConfig
+from a2sb_core.config.run import OptimizerConfig, TimesConfig, TrainConfig
 from a2sb_core.engine.model import Model
-from a2sb_core.engine.objective import Batch, batch_loss, degrade, draw_times
+from a2sb_core.engine.objective import Batch, Part, batch_loss, degrade, item_losses, stft_distance
 from a2sb_core.engine.optimization import schedule
 from a2sb_core.engine.segments import Segment
+from a2sb_core.engine.times import Times
 from a2sb_core.interfaces import ComponentConfig, FrozenConfig, WaveformCorruption
 from a2sb_tasks.corruptions.bandwidth import Bandwidth
 
@@ -201,11 +204,29 @@ def config(**changes):
     } | changes)
 
 
-@given(low=st.floats(0, 0.9), width=st.floats(0.01, 0.1), bias=st.sampled_from([0.0, 1.0, 3.0]))
-def test_times_keep_to_their_range(low, width, bias):
+KINDS = [
+    TimesConfig(), TimesConfig(bias=3), TimesConfig(kind="log_normal", mean=1, std=2),
+    TimesConfig(kind="by_loss"),
+]
+
+
+def taught(kind, t_range=(0.0, 1.0)):
+    """Return times that have seen losses which grow fourfold over the range."""
+    times = Times(kind, t_range)
+    low, high = t_range
+    for _ in range(10):
+        u = torch.linspace(0, 1, 500)
+        times.learn(low + (high - low) * u, 1 + 3 * u)
+    return times
+
+
+@given(
+    low=st.floats(0, 0.9), width=st.floats(0.01, 0.1), kind=st.sampled_from(KINDS),
+)
+def test_times_keep_to_their_range(low, width, kind):
     high = low + width
-    times = draw_times((low, high), bias, draws(200))
-    assert times.shape == (200,)
+    times, weights = taught(kind, (low, high)).draw(draws(200))
+    assert times.shape == weights.shape == (200,)
     assert float(times.min()) >= low - 1e-6
     assert float(times.max()) <= high + 1e-6
     assert float(times.max() - times.min()) > 0.6 * width
@@ -213,10 +234,85 @@ def test_times_keep_to_their_range(low, width, bias):
 
 @pytest.mark.parametrize("bias", [0.0, 1.0, 4.0])
 def test_times_are_uniform_or_grow_towards_one(bias):
-    times = draw_times((0.0, 1.0), bias, draws(20_000)).double()
+    times, _ = Times(TimesConfig(bias=bias), (0.0, 1.0)).draw(draws(20_000))
     for share in (0.25, 0.5, 0.9):
-        earlier = float((times < share).double().mean())
+        earlier = float((times.double() < share).double().mean())
         assert earlier == pytest.approx(share ** (1 + bias), abs=0.015)
+
+
+def test_the_odds_of_log_normal_times_are_log_normal():
+    times, weights = Times(
+        TimesConfig(kind="log_normal", mean=0.5, std=1.5), (0.0, 1.0)
+    ).draw(draws(20_000))
+    log_odds = torch.logit(times.double())
+    assert float(log_odds.mean()) == pytest.approx(0.5, abs=0.05)
+    assert float(log_odds.std()) == pytest.approx(1.5, abs=0.05)
+    assert (weights == 1).all()
+
+
+def test_times_by_loss_are_drawn_where_the_loss_is_and_weighted_back():
+    times = taught(TimesConfig(kind="by_loss"))
+    drawn, weights = times.draw(draws(20_000))
+    share = float((drawn < 0.5).double().mean())
+    wanted = times.means.sqrt()
+    assert wanted.tolist() == pytest.approx([1.15 + 0.3 * k for k in range(10)], rel=0.02)
+    expected = 0.9 * float(wanted[:5].sum() / wanted.sum()) + 0.05
+    assert share == pytest.approx(expected, abs=0.015)
+    assert share < 0.4
+    # Weighted, they are uniform times again: the mean of t is 1/2 and of t^2 1/3.
+    assert float(weights.mean()) == pytest.approx(1, abs=0.02)
+    assert float((weights * drawn).mean()) == pytest.approx(1 / 2, abs=0.02)
+    assert float((weights * drawn**2).mean()) == pytest.approx(1 / 3, abs=0.02)
+
+
+def test_times_by_loss_do_not_depend_on_the_order():
+    t, losses = torch.rand(50, generator=generator(1)), torch.rand(50, generator=generator(2))
+    ways = []
+    for order in (torch.arange(50), torch.arange(49, -1, -1)):
+        times = taught(TimesConfig(kind="by_loss"))
+        times.learn(t[order], losses[order])
+        ways.append(times.means)
+    torch.testing.assert_close(*ways)
+
+
+def test_times_by_loss_begin_uniformly():
+    times = Times(TimesConfig(kind="by_loss"), (0.0, 1.0))
+    times.learn(torch.full((5,), 0.95), torch.full((5,), 100.0))  # nothing known of the rest
+    drawn, weights = times.draw(draws(5000))
+    assert float((drawn < 0.9).double().mean()) == pytest.approx(0.9, abs=0.02)
+    assert (weights == 1).all()
+
+
+def test_the_stft_distance_has_known_values():
+    generator_ = generator(3)
+    wave = 0.1 * torch.randn(2, 20_000, generator=generator_)
+    torch.testing.assert_close(stft_distance(wave, wave), torch.zeros(2))
+    # Half the level: |M/2 - M|/|M| = 1/2, and |ln 1/2| nearly everywhere.
+    expected = 0.5 + math.log(2)
+    assert stft_distance(wave / 2, wave).tolist() == pytest.approx([expected] * 2, abs=1e-3)
+    # Items do not see one another.
+    both = stft_distance(torch.stack([wave[0], wave[1] / 2]), wave)
+    assert both.tolist() == pytest.approx([0, expected], abs=1e-3)
+
+
+def test_the_stft_term_is_added_where_it_is_counted():
+    model = Model(without_dropout())
+    batch = degrade(model, segments(22_050, 9000), draws(2))
+    t, noise = torch.tensor([0.9, 0.5]), torch.randn(batch.x0.shape, generator=generator(1))
+    part = Part(batch, t, torch.ones(2), noise)
+    with torch.no_grad():
+        plain, more = item_losses(model, part, model), item_losses(model, part, model, 2.0)
+        xt = model.bridge.marginal(batch.x0, batch.x1, t).sample(noise)
+        x0 = model.denoiser()(xt, t, batch.x1, batch.missing)
+        length = (x0.shape[-1] - 1) * model.representation.stride
+        made = model.representation.decode(torch.where(batch.counted, x0, batch.x0), length)
+        distance = stft_distance(made, model.representation.decode(batch.x0, length))
+    values = 3 * batch.counted.sum(dim=(1, 2, 3))
+    torch.testing.assert_close(more, plain + 2 * distance * values, rtol=1e-4, atol=1e-3)
+    item_losses(model, part, model, 2.0).sum().backward()
+    grads = [p.grad for p in model.parameters() if p.grad is not None]
+    assert grads
+    assert all(grad.isfinite().all() for grad in grads)
 
 
 def test_the_learning_rate_warms_up_stays_and_decays():
