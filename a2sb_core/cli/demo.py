@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +27,14 @@ SHOWN_S = (1.6, 5.3)
 METRICS = {"lsd": "LSD (lower is better)", "sispec": "SiSpec, dB", "visqol": "ViSQOL (1 to 5)"}
 
 
+class Format(StrEnum):
+    """What audio is written as."""
+
+    wav = "wav"
+    flac = "flac"
+    ogg = "ogg"
+
+
 @dataclass(frozen=True)
 class Case:
     """One kind of damage: what is asked of the restorer, and the damaged clip."""
@@ -46,6 +55,9 @@ def demo(
         int | None, typer.Option(min=1, show_default="the model's", help="Network evaluations.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    audio_format: Annotated[
+        Format, typer.Option("--format", help="Of the audio that is written.")
+    ] = Format.wav,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
 ) -> None:
     """Damage a clip in two ways, restore it, and write audio, spectrograms and figures of merit."""
@@ -60,12 +72,13 @@ def demo(
     rate = info.sample_rate
     restorer = Restorer.from_pretrained(model, device)
     output.mkdir(parents=True, exist_ok=True)
-    written = [_write(output / "truth.wav", truth, rate)]
+    suffix = f".{audio_format.value}"
+    written = [_write(output / f"truth{suffix}", truth, rate)]
     measured: dict[str, list[tuple[float, float]]] = {}
     for case in cases(truth, rate):
         restored = _restore(restorer, case, rate, steps, quiet)
-        written.append(_write(output / f"{case.task}_damaged.wav", case.damaged, rate))
-        written.append(_write(output / f"{case.task}_restored.wav", restored, rate))
+        written.append(_write(output / f"{case.task}_damaged{suffix}", case.damaged, rate))
+        written.append(_write(output / f"{case.task}_restored{suffix}", restored, rate))
         picture = output / f"{case.task}.png"
         panels = [("truth", truth), ("degraded", case.damaged), ("restored", restored)]
         gaps_s = case.asked.get("gaps_s", ())

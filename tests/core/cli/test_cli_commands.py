@@ -212,7 +212,8 @@ def test_demo_writes_audio_pictures_and_a_table(tmp_path, monkeypatch, a2sb, mod
     assert all(str(target / name) in result.stdout for name in wanted)
     assert "LSD" in result.stdout and "degraded" in result.stdout
     assert (target / "inpaint.png").read_bytes().startswith(b"\x89PNG")
-    assert a2sb("demo", *asked, "--quiet").stdout == ""
+    assert a2sb("demo", *asked, "--quiet", "--format", "ogg").stdout == ""
+    assert soundfile.info(target / "bandwidth_restored.ogg").format == "OGG"
 
 
 def test_the_demo_clip_is_shipped_with_its_origin():
