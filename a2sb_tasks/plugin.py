@@ -40,6 +40,7 @@ _PARTS = (
      "overlapping windows of a long file, averaged (20)"),
     ("metric", "lsd", "metrics.spectral:LSD", "log-spectral distance (21)"),
     ("metric", "sispec", "metrics.spectral:SiSpec", "scale-invariant spectrogram ratio (22)"),
+    ("metric", "note_f1", "metrics.notes:NoteF1", "notes transcribed alike, F1"),
     ("metric", "visqol", "metrics.visqol:Visqol", "predicted opinion score, audio mode"),
     ("metric", "si_sdr", "metrics.waveform:SISDR", "scale-invariant signal-to-distortion ratio"),
     ("metric", "phase_residual", "metrics.phase:PhaseResidual",

@@ -8,6 +8,7 @@ import torch
 from task_helpers import music, white
 
 from a2sb_core.interfaces import A2SBError, Outcome
+from a2sb_tasks.metrics.notes import NoteF1
 from a2sb_tasks.metrics.phase import PhaseResidual
 from a2sb_tasks.metrics.spectral import LSD, SiSpec
 from a2sb_tasks.metrics.visqol import Visqol
@@ -129,6 +130,67 @@ def test_visqol_without_its_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "visqol", None)
     with pytest.raises(A2SBError, match="pip install"):
         Visqol.Config().build().check()
+
+
+def test_note_f1_without_its_packages(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "basic_pitch", None)
+    with pytest.raises(A2SBError, match=r"pip install a2sb\[notes\]"):
+        NoteF1.Config().build().check()
+
+
+def test_note_f1_counts_pitch_and_onset(monkeypatch):
+    pytest.importorskip("mir_eval")
+    heard = {}  # by level of the recording
+
+    def notes(*pairs):
+        onsets, pitches = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+        return np.stack([onsets, onsets + 0.3], axis=1), pitches
+
+    def hear(self, wave, sample_rate):
+        return heard[float(wave.max())]
+
+    monkeypatch.setattr(NoteF1, "_notes", hear)
+
+    def f1(truth, estimate):
+        heard.update({1.0: notes(*truth), 0.5: notes(*estimate)})
+        return NoteF1.Config().build().measure(torch.ones(1, 8), torch.full((1, 8), 0.5), RATE)
+
+    four = [(0.1, 440.0), (0.5, 660.0), (0.9, 880.0), (1.3, 440.0)]
+    assert f1(four, four) == 1
+    # Three of four: precision 1, recall 3/4.
+    assert f1(four, four[:3]) == pytest.approx(6 / 7)
+    # One too late, one a semitone off, two right: both are 1/2.
+    assert f1(four, [(0.16, 440.0), (0.5, 700.0), *four[2:]]) == pytest.approx(1 / 2)
+    assert f1(four, [(0.14, 445.0), *four[1:]]) == 1
+    assert [f1([], []), f1(four, []), f1([], four)] == [1, 0, 0]
+
+
+def melody(*onsets_s, hz=(440.0, 523.25, 659.26, 783.99)):
+    """Notes of 0.4 s that ring off."""
+    time = torch.arange(3 * RATE) / RATE
+    wave = torch.zeros_like(time)
+    for onset_s, pitch in zip(onsets_s, hz, strict=False):
+        since = (time - onset_s).clamp(min=0)
+        rings = (since > 0) & (since < 0.4)
+        note = sum(torch.sin(2 * math.pi * k * pitch * since) / k for k in (1, 2, 3))
+        wave += 0.2 * rings * note * torch.exp(-4 * since)
+    return wave[None]
+
+
+@pytest.mark.slow
+def test_note_f1_counts_notes():
+    pytest.importorskip("basic_pitch")
+    metric = NoteF1.Config().build()
+    metric.check()
+    truth = melody(0.2, 0.8, 1.4, 2.0)
+    assert metric.measure(truth, truth, RATE) == 1
+    missing = metric.measure(truth, melody(0.2, 0.8, 1.4), RATE)
+    late = metric.measure(truth, melody(0.2, 0.8, 1.6, 2.2), RATE)
+    assert 0 < late < missing < 1
+    assert metric.measure(truth, 0 * truth, RATE) == 0
+    assert metric.measure(0 * truth, 0 * truth, RATE) == 1
 
 
 @pytest.mark.slow

@@ -1,0 +1,111 @@
+"""F1 of transcribed notes: what a listener would write down, before and after."""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+from contextlib import redirect_stdout
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+from pydantic import Field
+from torch import Tensor
+
+from a2sb_core.interfaces import A2SBError, ComponentConfig, Metric
+
+Notes = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+"""Start and end in seconds, (N, 2), and pitches in Hz, (N,)."""
+
+
+class NoteF1(Metric):
+    """F1 of the notes of the restored audio, those of the truth being right; 1: the same notes.
+
+    Both are transcribed by Basic Pitch (Bittner et al. 2022), whose weights come with its package;
+    a note is right if pitch (within half a semitone) and onset agree, as mir_eval counts.
+
+    Raises:
+        A2SBError: a package is not installed.
+    """
+
+    higher_is_better = True
+
+    class Config(ComponentConfig):
+        """What counts as the same note."""
+
+        name: str = "note_f1"
+        onset_s: float = Field(0.05, gt=0)
+        """Tolerance of the onset in seconds."""
+
+    def __init__(self, config: ComponentConfig) -> None:
+        super().__init__(config)
+        self._known: tuple[bytes, Notes] | None = None
+
+    def check(self) -> None:
+        """Load the packages."""
+        _ = self._model, self._compare
+
+    @cached_property
+    def _model(self) -> Any:
+        logging.disable(logging.WARNING)  # of runtimes that are not installed, and not needed
+        try:
+            from basic_pitch import ICASSP_2022_MODEL_PATH
+            from basic_pitch.inference import Model
+        except ImportError as error:
+            raise _missing(error) from error
+        finally:
+            logging.disable(logging.NOTSET)
+        return Model(ICASSP_2022_MODEL_PATH)
+
+    @cached_property
+    def _compare(self) -> Any:
+        try:
+            from mir_eval.transcription import precision_recall_f1_overlap
+        except ImportError as error:
+            raise _missing(error) from error
+        return precision_recall_f1_overlap
+
+    def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
+        """Compare the mean of the channels of (C, T) recordings."""
+        wanted, found = self._notes_of_truth(truth, sample_rate), self._notes(estimate, sample_rate)
+        if not len(wanted[1]) or not len(found[1]):
+            return float(len(wanted[1]) == len(found[1]))
+        _, _, f1, _ = self._compare(
+            *wanted, *found, onset_tolerance=self.config.onset_s, offset_ratio=None
+        )
+        return float(f1)
+
+    def _notes_of_truth(self, truth: Tensor, sample_rate: int) -> Notes:
+        """Transcribe; several systems in a row are compared with the same truth."""
+        key = truth.cpu().numpy().tobytes()
+        if self._known is None or self._known[0] != key:
+            self._known = (key, self._notes(truth, sample_rate))
+        return self._known[1]
+
+    def _notes(self, wave: Tensor, sample_rate: int) -> Notes:
+        return transcribe(wave, sample_rate, self._model)
+
+
+def transcribe(wave: Tensor, sample_rate: int, model: Any) -> Notes:
+    """Return the notes of the mean of the channels of (C, T) audio."""
+    from basic_pitch.inference import predict
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "audio.wav"  # it reads files only
+        soundfile.write(path, wave.mean(dim=0).cpu().numpy(), sample_rate, "FLOAT")
+        with redirect_stdout(io.StringIO()), np.errstate(invalid="ignore"):  # it talks
+            _, _, events = predict(path, model)
+    intervals = np.array([event[:2] for event in events], dtype=np.float64).reshape(-1, 2)
+    pitches = np.array([event[2] for event in events], dtype=np.float64)
+    return intervals, 440 * 2 ** ((pitches - 69) / 12)
+
+
+def _missing(error: ImportError) -> A2SBError:
+    return A2SBError(
+        f"the metric `note_f1` needs packages that are not installed ({error}): install them with "
+        "`pip install a2sb[notes]` and `pip install --no-deps basic-pitch`"
+    )
