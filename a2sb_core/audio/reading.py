@@ -10,8 +10,9 @@ import numpy as np
 import soundfile
 
 from a2sb_core.audio.arrays import FloatArray
-from a2sb_core.audio.formats import TAGS, AudioInfo, known_suffixes
+from a2sb_core.audio.formats import FORMATS, TAGS, AudioInfo, known_suffixes
 from a2sb_core.audio.headers import missing_bytes, mp3_tells_length, ogg_is_cut
+from a2sb_core.audio.media import is_installed, media_blocks, media_info
 from a2sb_core.errors import AudioError
 
 # Samples of one channel read at once where nobody says how many.
@@ -39,6 +40,8 @@ def info(path: str | os.PathLike[str]) -> AudioInfo:
         AudioError: it is missing, a folder, empty, not audio, holds no samples, or is seen to be
             truncated.
     """
+    if (about := _as_media(Path(path))) is not None:
+        return about
     with _open(path) as file:
         return _describe(Path(path), file)
 
@@ -53,13 +56,12 @@ def read(path: str | os.PathLike[str]) -> tuple[FloatArray, AudioInfo]:
     Raises:
         AudioError: as `info`, or it breaks off before its end.
     """
-    with _open(path) as file:
-        about = _describe(Path(path), file)
-        wave = _room(about)
-        done = 0
-        for block in _blocks(file, about, BLOCK_FRAMES):
-            wave[:, done : done + block.shape[1]] = block
-            done += block.shape[1]
+    about = info(path)
+    wave = _room(about)
+    done = 0
+    for block in read_blocks(path, BLOCK_FRAMES):
+        wave[:, done : done + block.shape[1]] = block
+        done += block.shape[1]
     return wave, about
 
 
@@ -71,8 +73,22 @@ def read_blocks(path: str | os.PathLike[str], frames: int) -> Iterator[FloatArra
     """
     if frames < 1:
         raise AudioError(f"A block must have at least one sample, not {frames}.")
+    if (about := _as_media(Path(path))) is not None:
+        yield from media_blocks(about, frames)
+        return
     with _open(path) as file:
         yield from _blocks(file, _describe(Path(path), file), frames)
+
+
+def _as_media(path: Path) -> AudioInfo | None:
+    """Return what PyAV knows of a file that libsndfile does not read; None: it is none."""
+    if path.suffix.lower() in FORMATS or not path.is_file() or not is_installed():
+        return None
+    try:
+        _Stream(path).close()
+    except (soundfile.SoundFileError, OSError, TypeError, ValueError):
+        return media_info(path)
+    return None
 
 
 def _open(path: str | os.PathLike[str]) -> _Stream:
@@ -92,9 +108,11 @@ def _open(path: str | os.PathLike[str]) -> _Stream:
         return _Stream(path)
     # soundfile raises TypeError for .raw, which says nothing of its rate.
     except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:
+        more = "" if is_installed() else "; m4a, video and more are read with a2sb[media] installed"
         raise AudioError(
             f"{path} can not be read as audio ({_detail(error)}); it is damaged, empty, or of "
             f"another format than those known: {known_suffixes()} and what else libsndfile reads"
+            f"{more}"
         ) from error
 
 
