@@ -26,7 +26,10 @@ SOME_FAILED = 3
 
 INTERRUPTED = 130
 
-RestoreOne = Callable[["Pair", Callable[..., None]], "FrozenConfig | None"]
+RestoreOne = Callable[
+    ["Pair", Callable[..., None], Callable[[str], None]], "FrozenConfig | None"
+]
+"""Restores a pair, telling its progress (done, of) and notes on the result."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,10 @@ def _run(pairs: list[Pair], options: Options, load: Callable[[], RestoreOne]) ->
 def _one(pair: Pair, restore: RestoreOne, on_step: Callable[..., None]) -> Outcome:
     from a2sb_core.engine.batch import Outcome
 
-    started = time.monotonic()
+    started, notes = time.monotonic(), list[str]()
     try:
         pair.target.parent.mkdir(parents=True, exist_ok=True)
-        found = restore(pair, on_step)
+        found = restore(pair, on_step, notes.append)
     except (A2SBError, OSError) as error:
         text = "; ".join((str(error), *getattr(error, "__notes__", [])))
     except Exception as error:  # one file must not end the work on the others
@@ -105,7 +108,8 @@ def _one(pair: Pair, restore: RestoreOne, on_step: Callable[..., None]) -> Outco
     else:
         told = None if found is None else found.model_dump(mode="json")
         status = "nothing" if found is None else "restored"
-        return Outcome(pair, status, time.monotonic() - started, told)  # type: ignore[arg-type]
+        seconds = time.monotonic() - started
+        return Outcome(pair, status, seconds, told, notes=tuple(notes))  # type: ignore[arg-type]
     return Outcome(pair, "failed", time.monotonic() - started, error=text)
 
 
@@ -151,7 +155,7 @@ def _line(done: int, files: int, outcome: Outcome) -> str:
         "nothing": f"{name}: nothing to restore, copied to {target}",
         "failed": f"failed: {_failure(outcome)}",
     }[outcome.status]
-    return f"{done} of {files}: {said}"
+    return ": ".join((f"{done} of {files}: {said}", *outcome.notes))
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
@@ -159,7 +163,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "input": shown(outcome.pair.source), "output": shown(outcome.pair.target),
         "status": outcome.status, "found": outcome.found, "error": outcome.error or None,
-        "seconds": round(outcome.seconds, 3),
+        "seconds": round(outcome.seconds, 3), "notes": list(outcome.notes),
     }
 
 

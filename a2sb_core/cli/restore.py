@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,19 +12,24 @@ import typer
 
 from a2sb_core.cli import batch
 from a2sb_core.cli.output import Progress, print_json, showing
+from a2sb_core.cli.sound import (
+    BitDepth,
+    BitDepthOption,
+    ClipMode,
+    ClipModeOption,
+    Format,
+    FormatOption,
+    SampleRateOption,
+    StereoMode,
+    StereoOption,
+    as_written,
+)
 
 if TYPE_CHECKING:
     from a2sb_core.engine.batch import Pair
     from a2sb_core.engine.model import Model
     from a2sb_core.engine.restorer import Restorer
     from a2sb_core.interfaces import FrozenConfig
-
-
-class ClipMode(StrEnum):
-    """What is done to a result that exceeds full scale."""
-
-    clamp = "clamp"
-    rescale = "rescale"
 
 
 def restore(
@@ -66,9 +70,11 @@ def restore(
     compile_network: Annotated[
         bool, typer.Option("--compile", help="Compile the network first: for long recordings.")
     ] = False,
-    clip_mode: Annotated[
-        ClipMode, typer.Option(help="What is done where the result exceeds full scale.")
-    ] = ClipMode.clamp,
+    audio_format: FormatOption = None,
+    bit_depth: BitDepthOption = BitDepth.keep,
+    sample_rate: SampleRateOption = None,
+    stereo: StereoOption = StereoMode.lr,
+    clip_mode: ClipModeOption = ClipMode.clamp,
     filename: Annotated[
         str, typer.Option(metavar="TEMPLATE", help="Names in a folder: {stem} and {ext} are IN's.")
     ] = "{stem}.restored{ext}",
@@ -105,10 +111,13 @@ def restore(
             model, device, precision, compile=compile_network, max_bytes=max_bytes
         )
 
-    how = {"overwrite": overwrite, "clip_mode": clip_mode.value}
-    pairs = _pairs(sources, output, filename)
+    how = {
+        "overwrite": overwrite, "clip_mode": clip_mode.value, "bit_depth": bit_depth.value,
+        "output_rate": sample_rate, "stereo": stereo.value,
+    }
+    pairs = _pairs(sources, output, filename, audio_format)
     if pairs is None:
-        pair = _single(sources[0], output, filename)
+        pair = _single(sources[0], output, filename, audio_format)
         if skip_existing and pair[1].exists():
             typer.echo(f"{pair[1]} is there already")
             return
@@ -132,7 +141,9 @@ class _Told:
     model: str
 
 
-def _pairs(sources: list[Path], output: Path, filename: str) -> list[Pair] | None:
+def _pairs(
+    sources: list[Path], output: Path, filename: str, audio_format: Format | None
+) -> list[Pair] | None:
     """Return what is to be done for many files; None for a single one."""
     from a2sb_core.engine.batch import is_many, plan
 
@@ -141,23 +152,31 @@ def _pairs(sources: list[Path], output: Path, filename: str) -> list[Pair] | Non
     if output.exists() and not output.is_dir():
         raise typer.BadParameter(f"{output} is a file; several files need a folder",
                                  param_hint="--output")
-    return plan(sources, output, filename)
+    return plan(sources, output, filename, audio_format and f".{audio_format.value}")
 
 
-def _single(source: Path, output: Path, filename: str) -> tuple[Path, Path]:
+def _single(
+    source: Path, output: Path, filename: str, audio_format: Format | None
+) -> tuple[Path, Path]:
     from a2sb_core.engine.batch import plan
 
-    return (source, plan([source], output, filename)[0].target if output.is_dir() else output)
+    if not output.is_dir():
+        return source, as_written(output, audio_format)
+    suffix = audio_format and f".{audio_format.value}"
+    return source, plan([source], output, filename, suffix)[0].target
 
 
 def _each(restorer: Restorer, resume: bool, options: dict[str, Any]) -> batch.RestoreOne:
     """Return what restores one of many files."""
     from a2sb_core.engine.part import part_path
 
-    def restore_one(pair: Pair, on_step: Callable[..., None]) -> FrozenConfig | None:
+    def restore_one(
+        pair: Pair, on_step: Callable[..., None], on_note: Callable[[str], None]
+    ) -> FrozenConfig | None:
         is_begun = resume and part_path(pair.target).exists()
         return restorer.restore_file(
-            pair.source, pair.target, resume=is_begun, progress=on_step, **options
+            pair.source, pair.target, resume=is_begun, progress=on_step, on_note=on_note,
+            **options,
         )
 
     return restore_one
@@ -175,6 +194,7 @@ def _restore_one(
 
     check_paths(source, target, overwrite=options["overwrite"], resume=resume)
     restorer, started = load(), time.monotonic()
+    notes: list[str] = []
 
     def tell(found: FrozenConfig | None) -> None:
         if is_told:
@@ -182,17 +202,18 @@ def _restore_one(
 
     with showing(told.progress, told.quiet) as on_step:
         found = restorer.restore_file(
-            source, target, resume=resume, progress=on_step, on_damage=tell, **options
+            source, target, resume=resume, progress=on_step, on_damage=tell, on_note=notes.append,
+            **options,
         )
     seconds = time.monotonic() - started
     if is_told:
-        typer.echo(f"wrote {target} in {seconds:.1f} s", err=is_piped)
+        typer.echo(": ".join((f"wrote {target} in {seconds:.1f} s", *notes)), err=is_piped)
     if told.as_json:
         steps = options["steps"] or _default_steps(restorer.model, options["task"])
         print_json({
             "input": source, "output": target, "task": options["task"], "found": _as_dict(found),
             "restored": found is not None, "seconds": round(seconds, 3), "model": told.model,
-            "steps": steps, "seed": options["seed"],
+            "steps": steps, "seed": options["seed"], "notes": notes,
         }, err=is_piped)
 
 

@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Literal
 
 from a2sb_core.audio.formats import FORMATS
+from a2sb_core.audio.media import AUDIO_SUFFIXES, is_installed
 from a2sb_core.errors import AudioError
 
 FIELDS = ("stem", "ext")
 """What a template of names may hold: the input's name without its suffix, and that with its dot."""
 
 TEMPLATE = "{stem}.restored{ext}"
+
+FALLBACK_SUFFIX = ".flac"
+"""Of what is written where the input's own format can only be read."""
 
 Status = Literal["restored", "nothing", "skipped", "failed", "left"]
 
@@ -40,6 +44,7 @@ class Outcome:
         seconds: that it took.
         found: the damage, as JSON holds it.
         error: why it failed.
+        notes: what was done to the result, such as limiting its peaks.
     """
 
     pair: Pair
@@ -47,6 +52,7 @@ class Outcome:
     seconds: float = 0.0
     found: dict[str, object] | None = None
     error: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def is_many(sources: Iterable[Path]) -> bool:
@@ -55,7 +61,9 @@ def is_many(sources: Iterable[Path]) -> bool:
     return bool(more) or first.is_dir() or _is_pattern(first)
 
 
-def plan(sources: Iterable[Path], folder: Path, template: str = TEMPLATE) -> list[Pair]:
+def plan(
+    sources: Iterable[Path], folder: Path, template: str = TEMPLATE, suffix: str | None = None
+) -> list[Pair]:
     """Return each audio file of ``sources`` with the file to write, in order.
 
     Args:
@@ -63,6 +71,8 @@ def plan(sources: Iterable[Path], folder: Path, template: str = TEMPLATE) -> lis
             and linked folders are left out.
         folder: where results go; the sub-folders of a folder are made again in it.
         template: of their names, with :data:`FIELDS` in braces.
+        suffix: of the format to write, such as ``.flac``, in place of each input's own; formats
+            that can only be read become :data:`FALLBACK_SUFFIX`.
 
     Raises:
         AudioError: there is nothing to restore, two inputs would be written to one file, an input
@@ -74,12 +84,13 @@ def plan(sources: Iterable[Path], folder: Path, template: str = TEMPLATE) -> lis
         if source.resolve() in seen:
             continue
         seen.add(source.resolve())
-        name = template.format(stem=source.stem, ext=source.suffix)
+        own = source.suffix if source.suffix.lower() in FORMATS else FALLBACK_SUFFIX
+        name = template.format(stem=source.stem, ext=suffix or own)
         pairs.append(Pair(source, folder / place / name))
     if not pairs:
         raise AudioError(
             f"found no audio in: {', '.join(map(str, sources))}; known formats: "
-            f"{', '.join(sorted(FORMATS))}"
+            f"{', '.join(sorted(_readable()))}"
         )
     _check_targets(pairs)
     return pairs
@@ -128,7 +139,12 @@ def _within(folder: Path) -> Iterator[tuple[Path, Path]]:
 
 def _is_audio(path: Path) -> bool:
     is_hidden = path.name.startswith(".")
-    return path.suffix.lower() in FORMATS and not is_hidden and not path.is_dir()
+    return path.suffix.lower() in _readable() and not is_hidden and not path.is_dir()
+
+
+def _readable() -> set[str]:
+    """Return the suffixes that a folder is searched for."""
+    return {*FORMATS, *(AUDIO_SUFFIXES if is_installed() else ())}
 
 
 def _check_targets(pairs: list[Pair]) -> None:

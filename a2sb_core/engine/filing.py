@@ -8,7 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,10 @@ import torch
 from torch import Tensor
 
 from a2sb_core.audio import files
+from a2sb_core.audio.formats import DEPTHS, KEEP
 from a2sb_core.audio.pipes import PipeReader, PipeWriter
 from a2sb_core.engine.part import Part, refuse_part
+from a2sb_core.engine.stereo import Stereo, channels_of, check_stereo, form, restore_form
 from a2sb_core.errors import AudioError
 from a2sb_core.interfaces import FrozenConfig
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from a2sb_core.engine.restorer import Restorer
 
 OnDamage = Callable[[FrozenConfig | None], None]
+OnNote = Callable[[str], None]
 
 PIPE = "-"
 BLOCK_SAMPLES = 1 << 17  # read at once
@@ -60,6 +63,19 @@ class Source:
         blocks = _FileBlocks(path, BLOCK_SAMPLES)
         return cls(str(path), info.sample_rate, info.channels, info.frames, blocks, info)
 
+    def formed(self, stereo: Stereo) -> Source:
+        """Return this source as what is restored of its channels.
+
+        Raises:
+            TaskError: there are too many for ``stereo``.
+        """
+        check_stereo(stereo, self.channels)
+        if isinstance(self.blocks, _FileBlocks):
+            blocks: Iterable[Tensor] = replace(self.blocks, stereo=stereo)
+        else:
+            blocks = (form(block, stereo) for block in self.blocks)
+        return replace(self, blocks=blocks, channels=channels_of(stereo, self.channels))
+
 
 @dataclass(frozen=True)
 class _FileBlocks:
@@ -67,6 +83,7 @@ class _FileBlocks:
 
     path: str | Path
     size: int
+    stereo: Stereo = "lr"
 
     def __len__(self) -> int:
         return -(-files.info(self.path).frames // self.size)
@@ -76,7 +93,7 @@ class _FileBlocks:
 
     def __iter__(self) -> Iterator[Tensor]:
         for block in files.read_blocks(self.path, self.size):
-            yield torch.from_numpy(block)
+            yield form(torch.from_numpy(block), self.stereo)
 
 
 def check_paths(
@@ -100,11 +117,13 @@ def check_paths(
 
 def restore_file(
     restorer: Restorer, source: str | Path, target: str | Path, *, task: str, overwrite: bool,
-    clip_mode: files.ClipMode, resume: bool, on_damage: OnDamage | None = None, **options: Any,
+    clip_mode: files.ClipMode, bit_depth: str, stereo: Stereo, resume: bool,
+    on_damage: OnDamage | None = None, on_note: OnNote | None = None, **options: Any,
 ) -> FrozenConfig | None:
     """Do what :meth:`Restorer.restore_file` says."""
+    subtype = _subtype(bit_depth)
     check_paths(source, target, overwrite=overwrite, resume=resume)
-    audio = Source.open(source)
+    audio = Source.open(source).formed(stereo)
     job = restorer.job(
         audio.blocks, audio.sample_rate, task=task, samples=audio.frames,
         lookahead_s=LOOKAHEAD_S, **options,
@@ -114,32 +133,50 @@ def restore_file(
     if str(target) == PIPE:
         with PipeWriter(sys.stdout.buffer, job.output_rate, audio.channels) as pipe:
             for block in job.run():
-                pipe.write(block)
-    elif job.plan is None and _is_same_format(audio, Path(target), job.output_rate):
+                pipe.write(restore_form(block, stereo, torch.float32))
+        return job.damage
+    is_kept = subtype == KEEP and stereo != "mono"
+    if job.plan is None and is_kept and _is_same_format(audio, Path(target), job.output_rate):
         _copy(Path(source), Path(target))
+        return job.damage
+    writer = files.AudioWriter(
+        target, job.output_rate, audio.channels, subtype=subtype, like=audio.info,
+        overwrite=overwrite, clip_mode=clip_mode,
+    )
+    if resume or (audio.info is not None and audio.info.duration_s > PART_FROM_S):
+        _write_in_parts(restorer.model, audio, job, Path(target), writer, resume, stereo)
     else:
-        writer = files.AudioWriter(
-            target, job.output_rate, audio.channels, like=audio.info, overwrite=overwrite,
-            clip_mode=clip_mode,
-        )
-        if resume or (audio.info is not None and audio.info.duration_s > PART_FROM_S):
-            _write_in_parts(restorer.model, audio, job, Path(target), writer, resume)
-        else:
-            with writer:
-                for block in job.run():
-                    writer.write(block)
+        with writer:
+            for block in job.run():
+                writer.write(restore_form(block, stereo, torch.float32))
+    if on_note is not None and writer.clip_note is not None:
+        on_note(writer.clip_note)
     return job.damage
 
 
+def _subtype(bit_depth: str) -> str:
+    """Return libsndfile's name of a depth.
+
+    Raises:
+        AudioError: it is unknown.
+    """
+    if bit_depth != KEEP and bit_depth not in DEPTHS:
+        known = ", ".join((KEEP, *DEPTHS))
+        raise AudioError(f"unknown bit depth `{bit_depth}`; use one of {known}")
+    return DEPTHS.get(bit_depth, KEEP)
+
+
 def _write_in_parts(
-    model: Model, audio: Source, job: Job, target: Path, writer: files.AudioWriter, resume: bool
+    model: Model, audio: Source, job: Job, target: Path, writer: files.AudioWriter, resume: bool,
+    stereo: Stereo,
 ) -> None:
     """Keep what is finished until all is, so that another run can continue."""
-    settings = {"source": _identity(Path(audio.name)), "model": _digest(model)} | job.settings()
+    origin = {"source": _identity(Path(audio.name)), "model": _digest(model), "stereo": stereo}
+    settings = origin | job.settings()
     part = Part(target, audio.channels, settings, resume)
     with part:
         for block in job.run(part.samples):
-            part.write(block)
+            part.write(restore_form(block, stereo, torch.float32))
     with writer:
         for block in part.blocks():
             writer.write(block)

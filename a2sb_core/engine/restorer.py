@@ -17,6 +17,7 @@ from a2sb_core.engine.checkpoint import load_model, save_model
 from a2sb_core.engine.devices import choose_device, choose_precision, compile_network
 from a2sb_core.engine.job import Job, as_tensor, prepare
 from a2sb_core.engine.model import Model
+from a2sb_core.engine.stereo import Stereo, check_stereo, form, restore_form
 from a2sb_core.engine.streaming import Progress
 from a2sb_core.interfaces import FrozenConfig
 
@@ -117,7 +118,7 @@ class Restorer:
         self, wave: Wave, sample_rate: int, *, task: str, cutoff_hz: float | None = None,
         gaps_s: Sequence[tuple[float, float]] | None = None,
         parameters: Mapping[str, Any] | None = None, steps: int | None = None, seed: int = 0,
-        progress: Progress | None = None, output_rate: int | None = None,
+        progress: Progress | None = None, output_rate: int | None = None, stereo: Stereo = "lr",
     ) -> Wave:
         """Restore audio of any length, any number of channels and any sample rate.
 
@@ -137,6 +138,8 @@ class Restorer:
             progress: called with (done, of), in frames; what it raises ends the work.
             output_rate: Hz of the result; by default the input's own, and for bandwidth extension
                 at least the model's.
+            stereo: what of two channels is restored: ``lr``, ``ms`` (middle and side, turned back
+                after) or ``mono`` (their mean: the result has one channel).
 
         Returns:
             The restored audio, of the type and form given.
@@ -145,24 +148,26 @@ class Restorer:
             AudioError: the audio is empty or holds NaN or infinity outside the gaps.
             TaskError: the task is unknown, or the damage does not lie within the audio.
         """
-        audio = as_tensor(wave)
-        samples = audio.shape[-1]
+        given = as_tensor(wave)
+        check_stereo(stereo, len(given))
+        audio, samples = form(given, stereo), given.shape[-1]
         job = self.job(
             torch.split(audio, BLOCK_SAMPLES, dim=-1), sample_rate, task=task,
             cutoff_hz=cutoff_hz, gaps_s=gaps_s, parameters=parameters, steps=steps, seed=seed,
             progress=progress, output_rate=output_rate, samples=samples,
         )
         length = resampled_length(samples, sample_rate, job.output_rate)
-        restored, done = audio.new_empty(len(audio), length), 0
+        restored, done = given.new_empty(len(audio), length), 0
         for block in job.run():
-            restored[:, done : done + block.shape[-1]] = block
+            restored[:, done : done + block.shape[-1]] = restore_form(block, stereo, given.dtype)
             done += block.shape[-1]
         return cast(Wave, _like(restored, wave))
 
     def restore_file(
         self, source: str | Path, target: str | Path, *, task: str, overwrite: bool = False,
-        clip_mode: files.ClipMode = "clamp", resume: bool = False,
-        on_damage: filing.OnDamage | None = None, **options: Any,
+        clip_mode: files.ClipMode = "clamp", bit_depth: str = "keep", stereo: Stereo = "lr",
+        resume: bool = False, on_damage: filing.OnDamage | None = None,
+        on_note: filing.OnNote | None = None, **options: Any,
     ) -> FrozenConfig | None:
         """Restore a file into a new one, in the format its name says, with depth and tags kept.
 
@@ -175,9 +180,14 @@ class Restorer:
                 stdout (WAV of 32-bit float, as it is ready).
             task: as for :meth:`restore`.
             overwrite: replace an existing target.
-            clip_mode: what is done where the result exceeds full scale.
+            clip_mode: what is done where the result exceeds full scale: ``clamp``, ``rescale`` or
+                ``none``.
+            bit_depth: ``keep`` (the source's, where the target's format holds it), ``16``, ``24``,
+                ``32`` or ``float``.
+            stereo: as for :meth:`restore`.
             resume: continue an interrupted run of the same settings; the result is the same.
             on_damage: called with what will be restored, before the work begins.
+            on_note: called with what was done where the result exceeded full scale.
             **options: all that :meth:`restore` takes besides.
 
         Returns:
@@ -185,7 +195,8 @@ class Restorer:
         """
         return filing.restore_file(
             self, source, target, task=task, overwrite=overwrite, clip_mode=clip_mode,
-            resume=resume, on_damage=on_damage, **options,
+            bit_depth=bit_depth, stereo=stereo, resume=resume, on_damage=on_damage,
+            on_note=on_note, **options,
         )
 
     def _output_rate(self, task: str, sample_rate: int) -> int:
