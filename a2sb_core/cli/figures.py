@@ -22,6 +22,7 @@ TICKS_HZ = (250, 500, 1000, 2000, 4000, 8000, 16000)
 def spectrogram_figure(
     path: Path, title: str, panels: Sequence[tuple[str, Array]], sample_rate: int,
     gaps_s: Sequence[tuple[float, float]] = (), shown_s: tuple[float, float] | None = None,
+    cutoff_hz: float | None = None,
 ) -> None:
     """Draw recordings side by side on one colour scale, frequencies on the mel scale.
 
@@ -34,6 +35,7 @@ def spectrogram_figure(
         sample_rate: Hz.
         gaps_s: stretches in seconds whose edges are marked.
         shown_s: the stretch in seconds that is shown; all by default.
+        cutoff_hz: a frequency that is marked.
     """
     from matplotlib.figure import Figure
 
@@ -57,6 +59,8 @@ def spectrogram_figure(
         axis.set_xlim(shown_s or (0, duration_s))
         for edge in np.ravel(gaps_s):
             axis.axvline(edge, color="white", linewidth=0.8, linestyle=":")
+        if cutoff_hz is not None:
+            axis.axhline(_mel(cutoff_hz), color="cyan", linewidth=0.8, linestyle="--")
     for axis in grid.flat[len(panels) :]:
         axis.set_visible(False)
     for axis in grid.flat[len(panels) - columns : len(panels)]:

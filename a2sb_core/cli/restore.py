@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from a2sb_core.cli import batch
+from a2sb_core.cli.damage import damage_asked, gaps_of, parameters_asked, sentence
 from a2sb_core.cli.output import Progress, print_json, showing
 from a2sb_core.cli.sound import (
     BitDepth,
@@ -49,7 +50,13 @@ def restore(
     ] = "auto",
     gap: Annotated[
         list[str] | None,
-        typer.Option(metavar="START:END", help="inpaint: a stretch to fill (seconds); repeatable.")
+        typer.Option(metavar="auto|START:END", show_default="auto",
+                     help="inpaint: a stretch to fill (seconds); repeatable.")
+    ] = None,
+    gap_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="inpaint: stretches to fill, as CSV or labels of an "
+                     "audio editor; {stem}.txt is one beside each IN.")
     ] = None,
     parameter: Annotated[
         list[str] | None,
@@ -100,8 +107,9 @@ def restore(
     fails does not stop the others. Exit codes: 0 all done, 1 error, 2 wrong usage, 3 some files
     failed, 130 interrupted.
     """
-    asked = _damage_asked(task, cutoff, gap) | {"task": task, "steps": steps, "seed": seed}
-    asked["parameters"] = _parameters(parameter or [])
+    asked = damage_asked(task, cutoff, gap, gap_file)
+    asked |= {"task": task, "steps": steps, "seed": seed}
+    asked["parameters"] = parameters_asked(parameter or [])
     max_bytes = _bytes(max_memory)
 
     def load() -> Restorer:
@@ -121,13 +129,14 @@ def restore(
         if skip_existing and pair[1].exists():
             typer.echo(f"{pair[1]} is there already")
             return
+        how |= gaps_of(sources[0], gap_file)
         _restore_one(pair, load, _Told(progress, quiet, as_json, model), resume, asked | how)
         return
     if as_json:
         raise typer.BadParameter("for several files use --report", param_hint="--json")
     batch.restore_all(
         pairs, batch.Options(overwrite, skip_existing, report, progress, quiet),
-        lambda: _each(load(), resume, asked | how),
+        lambda: _each(load(), resume, gap_file, asked | how),
     )
 
 
@@ -166,7 +175,9 @@ def _single(
     return source, plan([source], output, filename, suffix)[0].target
 
 
-def _each(restorer: Restorer, resume: bool, options: dict[str, Any]) -> batch.RestoreOne:
+def _each(
+    restorer: Restorer, resume: bool, gap_file: str | None, options: dict[str, Any]
+) -> batch.RestoreOne:
     """Return what restores one of many files."""
     from a2sb_core.engine.part import part_path
 
@@ -176,7 +187,7 @@ def _each(restorer: Restorer, resume: bool, options: dict[str, Any]) -> batch.Re
         is_begun = resume and part_path(pair.target).exists()
         return restorer.restore_file(
             pair.source, pair.target, resume=is_begun, progress=on_step, on_note=on_note,
-            **options,
+            **options, **gaps_of(pair.source, gap_file),
         )
 
     return restore_one
@@ -198,7 +209,7 @@ def _restore_one(
 
     def tell(found: FrozenConfig | None) -> None:
         if is_told:
-            typer.echo(_sentence(_as_dict(found)), err=is_piped)
+            typer.echo(sentence(_as_dict(found)), err=is_piped)
 
     with showing(told.progress, told.quiet) as on_step:
         found = restorer.restore_file(
@@ -221,70 +232,6 @@ def _as_dict(found: FrozenConfig | None) -> dict[str, Any] | None:
     return None if found is None else found.model_dump(mode="json")
 
 
-def _damage_asked(task: str, cutoff: str, gaps: list[str] | None) -> dict[str, Any]:
-    """Read what the user says is missing; nothing means: find it."""
-    asked: dict[str, Any] = {}
-    if cutoff != "auto":
-        asked["cutoff_hz"] = _hertz(cutoff)
-    if gaps:
-        asked["gaps_s"] = [_seconds(gap) for gap in gaps]
-    if task == "bandwidth" and gaps:
-        raise typer.BadParameter("belongs to `--task inpaint`", param_hint="--gap")
-    if task == "inpaint" and cutoff != "auto":
-        raise typer.BadParameter("belongs to `--task bandwidth`", param_hint="--cutoff")
-    if task == "inpaint" and not gaps:
-        raise typer.BadParameter(
-            "say what to fill, in seconds, for example `--gap 1.5:1.8`", param_hint="--gap"
-        )
-    return asked
-
-
-def _parameters(texts: list[str]) -> dict[str, Any]:
-    """Read NAME=VALUE; values are YAML."""
-    import yaml
-
-    read: dict[str, Any] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        try:
-            read[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            equals = ""
-        if not (name and equals):
-            raise typer.BadParameter(
-                f"`{text}` is not NAME=VALUE, such as drive_db=6", param_hint="--parameter"
-            )
-    return read
-
-
-def _hertz(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise typer.BadParameter(
-            f"`{text}` is neither `auto` nor a frequency in Hz above 0", param_hint="--cutoff"
-        )
-    return value
-
-
-def _seconds(text: str) -> tuple[float, float]:
-    start_text, _, end_text = text.partition(":")
-    try:
-        start, end = float(start_text), float(end_text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"`{text}` is not START:END in seconds, such as 1.5:1.8", param_hint="--gap"
-        ) from None
-    if not 0 <= start < end < float("inf"):
-        raise typer.BadParameter(
-            f"`{text}`: a gap must start at 0 s or later and end after its start",
-            param_hint="--gap",
-        )
-    return start, end
-
-
 def _bytes(text: str | None) -> int | None:
     if text is None:
         return None
@@ -296,19 +243,6 @@ def _bytes(text: str | None) -> int | None:
         raise typer.BadParameter(
             f"`{text}` is not a size such as 500MB or 2GB", param_hint="--max-memory"
         ) from None
-
-
-def _sentence(found: dict[str, Any] | None) -> str:
-    if found is None:
-        return "found nothing to restore: the audio is copied as it is"
-    if "cutoff_hz" in found:
-        return f"energy ends at {found['cutoff_hz']:.0f} Hz, extending above"
-    if "gaps_s" in found:
-        gaps = found["gaps_s"]
-        total_s = sum(end - start for start, end in gaps)
-        return f"filling {len(gaps)} gap{'s' * (len(gaps) > 1)}, {total_s:g} s in all"
-    known = [f"{name} = {value}" for name, value in found.items() if value is not None]
-    return f"restoring: {', '.join(known)}" if known else "restoring all of the audio"
 
 
 def _default_steps(model: Model, task: str) -> int | None:

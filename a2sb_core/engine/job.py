@@ -87,10 +87,15 @@ def prepare(
     if steps is not None and steps < 1:
         raise TaskError(f"steps must be at least 1, got {steps}")
     known: Iterable[Wave] = blocks
+    corruption = model.corruption.for_task(task)
     if not isinstance(blocks, Collection):
+        if corruption.looks_at_all and not given:
+            raise TaskError(
+                f"the task `{task}` must see the whole recording to find the damage, and a pipe "
+                "passes once: give the damage, or a file"
+            )
         known, blocks = _look_ahead(iter(blocks), round(lookahead_s * sample_rate))
     seen, own = _Tensors(known), model.representation.sample_rate
-    corruption = model.corruption.for_task(task)
     duration_s = math.inf if samples is None else samples / sample_rate
     damage = survey.find_damage(corruption, seen, sample_rate, own, duration_s, given)
     plan = None

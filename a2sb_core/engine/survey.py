@@ -47,9 +47,12 @@ def find_damage(
         # The model's rate, not the input's: a file of 8 kHz can be extended from 4 kHz up.
         corruption.check(parameters, duration_s, own_rate)
         return parameters
-    whole = kept(blocks, None, sample_rate)
+    whole = blocks if corruption.looks_at_all else kept(blocks, None, sample_rate)
     rate = sample_rate if corruption.looks_at_original else own_rate
-    return corruption.detect(at_rate(whole, sample_rate, rate), rate)
+    found = corruption.detect(at_rate(whole, sample_rate, rate), rate)
+    if found is not None:
+        corruption.check(found, duration_s, own_rate)
+    return found
 
 
 def settle(

@@ -1,6 +1,7 @@
 """The abstract parts of a restoration system; everything concrete is a plugin."""
 
 from a2sb_core.audio.bandwidth import CutoffEstimate, detect_cutoff
+from a2sb_core.audio.damage import Finding, find_gaps
 from a2sb_core.config.component import (
     AnyBackbone,
     AnyBridge,
@@ -70,6 +71,7 @@ __all__ = [
     "Degraded",
     "Denoiser",
     "Estimate",
+    "Finding",
     "Frames",
     "FrozenConfig",
     "Gaussian",
@@ -95,5 +97,6 @@ __all__ = [
     "TrainingError",
     "WaveformCorruption",
     "detect_cutoff",
+    "find_gaps",
     "per_item",
 ]

@@ -30,6 +30,8 @@ class Corruption(Component, ABC):
         task: the name under which a user asks for the restoration (``--task``).
         looks_at_original: :meth:`detect` and :meth:`settle` are given the recording at its own
             sample rate, not at the model's: resampling would hide what they look for.
+        looks_at_all: :meth:`detect` needs the whole recording, samples that are NaN included; so
+            the damage of a pipe must be given.
 
     Example:
         >>> import torch
@@ -55,6 +57,7 @@ class Corruption(Component, ABC):
     kind = "corruption"
     task: ClassVar[str]
     looks_at_original: ClassVar[bool] = False
+    looks_at_all: ClassVar[bool] = False
     Parameters: type[FrozenConfig]
 
     @abstractmethod

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
-from a2sb_core.interfaces import FrozenConfig, Grid, MaskCorruption, TaskError
+from a2sb_core.interfaces import FrozenConfig, Grid, MaskCorruption, TaskError, find_gaps
+
+FloatArray = npt.NDArray[np.floating[Any]]
 
 ROUNDING_S = 1e-9  # a frame that ends where a gap begins must not count for a rounding error
 
@@ -17,6 +22,8 @@ class Inpainting(MaskCorruption):
     """Inpainting as masking: M = 1 for the frames of a gap, section 3.2."""
 
     task = "inpaint"
+    looks_at_original = True
+    looks_at_all = True
 
     class Config(MaskCorruption.Config):
         """Training draws one gap at a random place."""
@@ -90,6 +97,23 @@ class Inpainting(MaskCorruption):
             raise TaskError("no gap was given: say where content is missing, in seconds")
         if sum(end - start for start, end in parameters.gaps_s) >= duration_s - 1 / sample_rate:
             raise TaskError("the gaps cover the whole audio: nothing is left to restore it from")
+
+    def detect(self, blocks: Iterable[Tensor], sample_rate: int) -> Parameters | None:
+        """Find NaN, digital silence inside music, stuck samples and clicks; None: there is none."""
+        samples = 0
+
+        def arrays() -> Iterator[FloatArray]:
+            nonlocal samples
+            for block in blocks:
+                samples += block.shape[-1]
+                yield block.numpy()
+
+        found, margin_s = find_gaps(arrays(), sample_rate), 1 / sample_rate
+        end_s = samples / sample_rate
+        gaps = tuple(
+            (max(0.0, gap.start_s - margin_s), min(end_s, gap.end_s + margin_s)) for gap in found
+        )
+        return self.Parameters(gaps_s=gaps) if gaps else None
 
     def stretches(self, parameters: Any) -> tuple[tuple[float, float], ...]:
         """Return the gaps themselves."""

@@ -255,9 +255,19 @@ def test_check_refuses_a_cutoff_with_nothing_above_it():
         cutoff(0)
 
 
-def test_gaps_are_not_detected_and_the_error_says_what_to_give():
-    with pytest.raises(TaskError, match=r"`inpaint`.*give it: gaps_s"):
-        Inpainting.Config().build().detect([torch.zeros(1, 100)], 44100)
+def test_gaps_are_detected_where_music_breaks_off():
+    inpainting, wave = Inpainting.Config().build(), 0.1 * plane(2, 44100)
+    assert inpainting.detect([wave], 44100) is None
+    broken = wave.clone()
+    broken[:, 10_000:12_000] = 0
+    broken[0, 30_000:30_010] = float("nan")
+    broken[1, 44_090:] = float("inf")
+    found = inpainting.detect(torch.split(broken, 7000, dim=-1), 44100)
+    expected = [(9_999, 12_001), (29_999, 30_011), (44_089, 44_100)]
+    assert [(a * 44100, b * 44100) for a, b in found.gaps_s] == [
+        pytest.approx(pair, abs=0.01) for pair in expected
+    ]
+    inpainting.check(found, 1.0, 44100)
 
 
 def test_bandwidth_detects_the_cutoff_of_limited_audio():

@@ -45,8 +45,22 @@ def test_analyze_of_bad_files(tmp_path, a2sb, fails):
     fails(a2sb("analyze", tmp_path / "none.wav"), "none.wav")
     (tmp_path / "text.wav").write_text("no audio")
     fails(a2sb("analyze", tmp_path / "text.wav"), "text.wav")
-    soundfile.write(tmp_path / "nan.wav", np.full(RATE, np.nan), RATE, subtype="FLOAT")
-    fails(a2sb("analyze", tmp_path / "nan.wav"), "nan.wav", "NaN")
+
+
+def test_analyze_lists_and_draws_what_is_broken(tmp_path, music, a2sb, fails):
+    wave = music(2.0, cutoff_hz=8000)
+    wave[30_000:31_000] = 0
+    wave[50_000:50_100, 1] = np.nan
+    soundfile.write(tmp_path / "in.wav", wave, RATE, subtype="FLOAT")
+    figure = tmp_path / "in.png"
+    printed = a2sb("analyze", tmp_path / "in.wav", "--figure", figure).stdout
+    assert "1 silence, 1 nan" in printed and "silence from 0.6803 s, 22.7 ms" in printed
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    told = json.loads(a2sb("analyze", tmp_path / "in.wav", "--json").stdout)
+    assert [gap["detector"] for gap in told["gaps"]] == ["silence", "nan"]
+    assert told["gaps"][1]["start_s"] == pytest.approx(50_000 / RATE, abs=1e-5)
+    assert told["cutoff_hz"] == pytest.approx(8000, rel=0.02)
+    fails(a2sb("analyze", tmp_path / "in.wav", "--figure", figure), "in.png exists already")
 
 
 # plugins

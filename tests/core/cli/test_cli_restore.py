@@ -46,6 +46,44 @@ def test_a_given_cutoff_is_taken(low_file, tmp_path, restore):
     assert "energy ends at 3000 Hz" in result.stdout
 
 
+@pytest.mark.parametrize("arguments", [(), ("--gap", "auto")])
+def test_gaps_are_found(tmp_path, music, restore, arguments):
+    damaged = music()
+    damaged[22050:26460] = 0
+    damaged[40_000:40_009, 0] = np.nan
+    soundfile.write(tmp_path / "in.wav", damaged, RATE, subtype="FLOAT")
+    result = restore(tmp_path / "in.wav", tmp_path / "out.wav", *arguments, task="inpaint")
+    assert result.exit_code == 0, result.stderr
+    assert "filling 2 gaps, 0.1002" in result.stdout
+    after = read(tmp_path / "out.wav")
+    assert np.isfinite(after).all()
+    assert np.abs(after[23000:26000]).max() > 1e-3
+    assert np.array_equal(read(tmp_path / "in.wav")[:20000], after[:20000])
+
+
+def test_music_without_gaps_is_copied(tmp_path, music, restore):
+    soundfile.write(tmp_path / "in.wav", music(), RATE)
+    result = restore(tmp_path / "in.wav", tmp_path / "out.wav", task="inpaint")
+    assert "nothing to restore" in result.stdout
+    assert (tmp_path / "in.wav").read_bytes() == (tmp_path / "out.wav").read_bytes()
+
+
+def test_gaps_come_from_a_list(tmp_path, music, restore, fails):
+    source = tmp_path / "in.wav"
+    soundfile.write(source, music(), RATE)
+    (tmp_path / "labels.txt").write_text("0.2\t0.25\tscratch\n1,0\t1,05\tdrop\n")
+    (tmp_path / "in.csv").write_text("start,end\n0.2,0.25\n1.0,1.05\n")
+    for number, name in enumerate((tmp_path / "labels.txt", "{stem}.csv")):
+        target = tmp_path / f"out{number}.wav"
+        result = restore(source, target, "--gap-file", name, task="inpaint")
+        assert "filling 2 gaps, 0.1 s in all" in result.stdout, result.stderr
+    assert (tmp_path / "out0.wav").read_bytes() == (tmp_path / "out1.wav").read_bytes()
+    (tmp_path / "in.csv").write_text("0.2,0.1")
+    result = restore(source, tmp_path / "no.wav", "--gap-file", "{stem}.csv", task="inpaint")
+    fails(result, "in.csv, line 1")
+    fails(restore(source, tmp_path / "no.wav", "--gap-file", "x.csv"), "inpaint", code=2)
+
+
 def test_gaps_are_filled_and_the_rest_kept(tmp_path, music, restore):
     damaged = music()
     damaged[22050:26460] = 0
@@ -222,7 +260,8 @@ def test_options_of_the_other_task(low_file, tmp_path, restore, fails):
     fails(restore(low_file, target, "--gap", "0:1"), "--gap", "inpaint", code=2)
     asked = ("--cutoff", 4000, "--gap", "0:1")
     fails(restore(low_file, target, *asked, task="inpaint"), "--cutoff", "bandwidth", code=2)
-    fails(restore(low_file, target, task="inpaint"), "--gap 1.5:1.8", code=2)
+    both = ("--gap", "auto", "--gap", "0:1")
+    fails(restore(low_file, target, *both, task="inpaint"), "not several of them", code=2)
 
 
 def test_an_unknown_task(low_file, tmp_path, restore, fails):

@@ -8,7 +8,15 @@ import pytest
 import yaml
 
 from a2sb_backbones.rope_unet import RoPEUNet
-from a2sb_core.config.load import dump, json_schema, load_config, load_yaml, to_yaml
+from a2sb_core.config.load import (
+    dump,
+    json_schema,
+    load_config,
+    load_tree,
+    load_yaml,
+    to_yaml,
+    validate,
+)
 from a2sb_core.config.run import (
     DataConfig,
     ModelConfig,
@@ -17,6 +25,7 @@ from a2sb_core.config.run import (
     TrainConfig,
     ValidationConfig,
 )
+from a2sb_core.config.tree import merge
 from a2sb_core.plugins import default_registry
 from a2sb_tasks.bridges.i2sb import I2SB
 from a2sb_tasks.corruptions.bandwidth import Bandwidth
@@ -37,7 +46,16 @@ def runs():
     paths = sorted(EXAMPLES.rglob("*.yaml"))
     return [
         path for path in paths if path.relative_to(EXAMPLES).parts[0] != "plugin"
+        and path not in overlays()
         and {"model", "extends"} & (yaml.safe_load(path.read_text()) or {}).keys()
+    ]
+
+
+def overlays():
+    """Changes for `a2sb ablate`: a folder named as the configuration that they are laid over."""
+    return [
+        path for base in sorted(EXAMPLES.rglob("*.yaml"))
+        for path in sorted(base.with_suffix("").glob("*.yaml"))
     ]
 
 
@@ -55,6 +73,7 @@ def schemas():
 
 def test_there_are_examples_and_presets():
     assert SMALL in runs() and len(runs()) >= 3
+    assert len(overlays()) >= 10
     assert "paper" in [entry.name for entry in presets()]
 
 
@@ -63,6 +82,15 @@ def test_examples_fit_the_schema_and_are_valid(path, schemas):
     schemas[TrainConfig].validate(yaml.safe_load(path.read_text()))
     config = load_config(TrainConfig, path)
     schemas[TrainConfig].validate(dump(config))
+
+
+@pytest.mark.parametrize("path", overlays(), ids=lambda path: path.stem)
+def test_overlays_fit_the_schema_and_change_their_base(path, schemas):
+    base = path.parent.with_suffix(".yaml")
+    tree = yaml.safe_load(path.read_text())
+    schemas[TrainConfig].validate({"extends": f"../{base.name}"} | tree)
+    changed = validate(TrainConfig, merge(load_tree(base), load_tree(path)), path.name)
+    assert (changed == load_config(TrainConfig, base)) == (not tree)
 
 
 @pytest.mark.parametrize("entry", presets(), ids=lambda entry: entry.name)
