@@ -30,6 +30,8 @@ def choose_device(name: str = "auto") -> torch.device:
         raise ModelError(f"there is no device `{name}`; use auto, cpu, cuda or mps") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         present["cuda"] = False
+    if device.type == "mps" and (device.index or 0) > 0:  # there is never a second one
+        present["mps"] = False
     if not present.get(device.type, device.type == "cpu"):
         raise ModelError(
             f"the device `{name}` is not available on this machine; use `auto` or `cpu`"

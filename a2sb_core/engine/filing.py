@@ -193,7 +193,7 @@ def _digest(model: Model) -> str:
     """Return a short name of a model's composition and weights."""
     digest = hashlib.sha256(model.config.model_dump_json().encode())
     for name, value in model.state_dict().items():
-        digest.update(f"{name} {tuple(value.shape)} {float(value.double().sum())!r}".encode())
+        digest.update(f"{name} {tuple(value.shape)} {float(value.cpu().double().sum())!r}".encode())
     return digest.hexdigest()[:16]
 
 

@@ -45,8 +45,7 @@ class Halving:
             if outputs is not None:
                 return outputs
             self.most = max(1, size // 2)
-            if xt.device.type == "cuda":
-                torch.cuda.empty_cache()
+            _release(xt.device)
 
     def _tried(
         self, size: int, xt: Tensor, t: Tensor, x1: Tensor, missing: Tensor | None
@@ -117,10 +116,25 @@ def fit_batch(
 
 
 def free_bytes(device: torch.device) -> int:
-    """Return the free memory of a device."""
+    """Return the free memory of a device.
+
+    An Apple GPU shares the machine's memory, and is to take only a part of it.
+    """
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    free = int(psutil.virtual_memory().available)
+    if device.type == "mps":
+        share = torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+        return max(0, min(free, share))
+    return free
+
+
+def _release(device: torch.device) -> None:
+    """Give back what the allocator keeps for later."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
 
 
 def _in_flight(sampler: Sampler, windows: int, channels: int, values: int) -> int:
@@ -143,7 +157,10 @@ def _window_bytes(model: Model, precision: str, frames: int) -> int:
         with torch.no_grad(), choose_autocast(device, precision):
             model.denoiser()(x, torch.ones(1, device=device), x, missing)
 
-    peak = _cuda_peak(device, evaluate) if device.type == "cuda" else _process_peak(evaluate)
+    if device.type == "cuda":
+        peak = _cuda_peak(device, evaluate)
+    else:
+        peak = _mps_peak(evaluate) if device.type == "mps" else _process_peak(evaluate)
     return max(peak, 8 * x.numel() * x.element_size())
 
 
@@ -152,6 +169,15 @@ def _cuda_peak(device: torch.device, work: Callable[[], None]) -> int:
     before = torch.cuda.memory_allocated(device)
     work()
     return int(torch.cuda.max_memory_allocated(device)) - before
+
+
+def _mps_peak(work: Callable[[], None]) -> int:
+    """Its allocator keeps what it was given, so that the growth is the peak."""
+    torch.mps.empty_cache()
+    before = torch.mps.driver_allocated_memory()
+    work()
+    torch.mps.synchronize()
+    return int(torch.mps.driver_allocated_memory()) - before
 
 
 def _process_peak(work: Callable[[], None]) -> int:

@@ -45,9 +45,9 @@ class Times:
         if self.config.kind != "by_loss":
             return
         low, high = self.t_range
-        places = (times.double().cpu() - low) / (high - low)
+        places = (times.cpu().double() - low) / (high - low)
         parts = (places * self.PARTS).long().clamp(0, self.PARTS - 1)
-        squares = losses.detach().double().cpu().square()
+        squares = losses.detach().cpu().double().square()
         for part in sorted(set(parts.tolist())):
             seen = squares[parts == part]
             old, kept = self.means[part], self.KEPT ** len(seen)

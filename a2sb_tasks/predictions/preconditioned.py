@@ -136,7 +136,8 @@ class Preconditioned(Prediction):
 def _smooth(rows: Tensor) -> Tensor:
     """Average (ch, F) over rows within 5 % of each row's number to either side."""
     count = rows.shape[-1]
-    number = torch.arange(count, device=rows.device)
+    number = torch.arange(count)
     low, high = (number * 0.95).ceil().long(), (number * 1.05).floor().long().clamp(max=count - 1)
-    total = torch.nn.functional.pad(rows.double().cumsum(dim=-1), (1, 0))
-    return ((total[:, high + 1] - total[:, low]) / (high - low + 1)).to(rows.dtype)
+    # On the host: not every device has double precision.
+    total = torch.nn.functional.pad(rows.cpu().double().cumsum(dim=-1), (1, 0))
+    return ((total[:, high + 1] - total[:, low]) / (high - low + 1)).to(rows)
