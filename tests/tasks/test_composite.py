@@ -67,6 +67,10 @@ def test_each_part_finds_and_settles_its_own():
     settled = both.settle(found, iter(limited.split(5000, dim=-1)), RATE)
     assert 7900 < settled.cutoff_hz <= found.cutoff_hz
     assert both.detect([white(RATE)], RATE).cutoff_hz is None
+    holed = white(RATE)
+    holed[:, 10_000:20_000] = float("nan")
+    (gap,) = composite("declip", "inpainting").detect([holed], RATE).gaps_s
+    assert gap == pytest.approx((10_000 / RATE, 20_000 / RATE), abs=2 / RATE)
 
 
 def test_what_a_part_refuses_the_composite_refuses():
@@ -74,8 +78,9 @@ def test_what_a_part_refuses_the_composite_refuses():
     both.check(both.Parameters(), 1.0, RATE)
     with pytest.raises(TaskError, match="not below half the sample rate"):
         both.check(both.Parameters(cutoff_hz=23_000), 1.0, RATE)
-    with pytest.raises(TaskError, match="give it: gaps_s"):
-        composite("declip", "inpainting").detect([white(99)], RATE)
+    with pytest.raises(TaskError, match="cover the whole audio"):
+        gaps = composite("declip", "inpainting")
+        gaps.check(gaps.Parameters(gaps_s=[(0, 1)]), 1.0, RATE)
 
 
 @pytest.mark.parametrize(("parts", "message"), [
