@@ -68,7 +68,8 @@ def doctor(
             typer.echo(f"{state}: plugin `{finding.plugin}` of {origin}")
             typer.echo(f"  what: {finding.what}\n  do:   {finding.advice}\n")
         strangers = {entry.distribution for entry in registry.entries() if not entry.builtin}
-        typer.echo(f"{len(strangers)} installed distributions add something; {broken} broken")
+        typer.echo(f"{len(strangers)} installed distributions add something; "
+                   f"{broken} faults, {len(findings) - broken} notes")
     if broken:
         raise typer.Exit(1)
 

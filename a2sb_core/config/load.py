@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PydanticInvalidForJsonSchema, PydanticUserError, ValidationError
 from pydantic.json_schema import models_json_schema
 from pydantic_core import ErrorDetails
 
@@ -227,8 +227,10 @@ def _partial(node: Any) -> Any:
 def _configs(kind: str) -> Iterator[tuple[str, type[BaseModel]]]:
     registry = default_registry()
     for name in registry.names(kind):
-        with contextlib.suppress(PluginError):
-            yield name, registry.resolve(kind, name).Config
+        with contextlib.suppress(PluginError, PydanticInvalidForJsonSchema, PydanticUserError):
+            config = registry.resolve(kind, name).Config
+            config.model_json_schema()
+            yield name, config
 
 
 def _kinds(model: type[BaseModel]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import re
@@ -52,7 +53,9 @@ def discover() -> Registry:
     failures: list[Failure] = []
     for registrar, load in (*_builtin(), *_installed(failures)):
         try:
-            _collect(load(), registrar)
+            # What a plugin prints is no part of what a command prints, such as JSON.
+            with contextlib.redirect_stdout(sys.stderr):
+                _collect(load(), registrar)
         except (Exception, SystemExit) as error:
             reason = str(error) if isinstance(error, PluginError) else describe(error)
             failure = registrar.failure(reason, error)

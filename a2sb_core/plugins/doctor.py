@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from a2sb_core.plugins.registry import (
     ApiVersionError,
@@ -13,6 +15,7 @@ from a2sb_core.plugins.registry import (
     HookError,
     Registry,
     TakenNameError,
+    describe,
 )
 
 SKELETON = "`a2sb plugins new NAME` writes one that works"
@@ -103,12 +106,30 @@ def _target(registry: Registry, entry: Entry) -> Iterator[Finding]:
         )
         yield Finding(*origin, str(error), advice)
         return
-    config = getattr(found, "Config", None)
-    declared = config.model_fields["name"].default if config is not None else entry.name
-    if declared != entry.name:
-        yield Finding(
-            *origin, f"the {entry.kind} `{entry.name}` calls itself `{declared}` in its Config",
-            f'its author must write `name: str = "{entry.name}"` there',
+    if isinstance(found, type):
+        for what, advice in _class(entry, found):
+            yield Finding(*origin, what, advice)
+
+
+def _class(entry: Entry, found: Any) -> Iterator[tuple[str, str]]:
+    """Tell what keeps a component from being built or configured, and what to do."""
+    label = f"the {entry.kind} `{entry.name}`"
+    if inspect.isabstract(found):
+        names = ", ".join(f"`{name}`" for name in sorted(found.__abstractmethods__))
+        yield f"{label} is abstract", f"its author must write {names} in `{entry.target}`"
+    name = found.Config.model_fields["name"]
+    mend = f'its author must write `name: str = "{entry.name}"` there'
+    if name.is_required():
+        yield f"{label} has no name in its Config", mend
+    elif name.default != entry.name:
+        yield f"{label} calls itself `{name.default}` in its Config", mend
+    try:
+        found.Config.model_json_schema()
+    except Exception as error:
+        cause = describe(error).splitlines()[0]
+        yield (
+            f"the Config of {label} has no JSON Schema, so editors will not know it: {cause}",
+            "its author must give its fields types that pydantic knows",
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from importlib import resources
@@ -271,7 +273,8 @@ def _component(entry: Entry) -> Any:
     from a2sb_core.config.component import ComponentConfig
 
     module, _, attribute = entry.target.partition(":")
-    target: Any = importlib.import_module(module)
+    with contextlib.redirect_stdout(sys.stderr):  # what it prints is no part of a command's output
+        target: Any = importlib.import_module(module)
     for part in attribute.split("."):
         target = getattr(target, part)
     if not isinstance(target, type):

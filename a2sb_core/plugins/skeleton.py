@@ -10,8 +10,12 @@ from importlib import resources
 from pathlib import Path
 
 from a2sb_core.errors import PluginError
+from a2sb_core.plugins.discovery import default_registry
 from a2sb_core.plugins.hookspecs import API_VERSION
 from a2sb_core.plugins.registry import KINDS
+
+RESERVED = ("core", "tasks", "backbones", "plugin")
+"""Names whose package or module would take the place of another."""
 
 BASES = {"sampler": "StepSampler"}
 """Classes whose example is taken, where an interface has several."""
@@ -81,7 +85,7 @@ def skeleton(name: str, kind: str) -> dict[str, str]:
     """Return the files of a new plugin by their path.
 
     Raises:
-        PluginError: the kind is unknown, or the name makes no module.
+        PluginError: the kind is unknown, or the name makes no module or is taken.
     """
     if kind not in KINDS:
         raise PluginError(f"unknown kind `{kind}`; kinds: {', '.join(KINDS)}")
@@ -89,6 +93,9 @@ def skeleton(name: str, kind: str) -> dict[str, str]:
         raise PluginError(
             f"malformed name `{name}`: use lower-case letters, digits and `_`, a letter first"
         )
+    builtin = [entry.name for entry in default_registry().entries(kind) if entry.builtin]
+    if name in (*RESERVED, *builtin):
+        raise PluginError(f"the name `{name}` is taken by a2sb itself: choose another")
     source, title = _example(name, kind)
     package = f"a2sb_{name}"
     cases = f"{title}.contract_cases()" if "contract_cases" in source else f"[{title}.Config()]"
@@ -110,15 +117,18 @@ def write_skeleton(name: str, kind: str, parent: Path) -> Path:
     """Write a new plugin into a folder of its own in ``parent``; return that folder.
 
     Raises:
-        PluginError: as :func:`skeleton`, or the folder is there already.
+        PluginError: as :func:`skeleton`, or the folder is there already or can not be written.
     """
     files = skeleton(name, kind)
     folder = parent / f"a2sb_{name}".replace("_", "-")
     if folder.exists():
         raise PluginError(f"{folder} exists already; choose another name, or move it away")
-    for path, text in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8")
+    try:
+        for path, text in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise PluginError(f"{folder} can not be written: {error}; choose another folder") from error
     return folder
 
 

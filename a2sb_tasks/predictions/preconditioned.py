@@ -39,20 +39,22 @@ class Preconditioned(Prediction):
         name: str = "preconditioned"
         fill_std: float = Field(0.5, gt=0)
         """sigma_M of (8), as in the corruption."""
-        residual: tuple[float, ...] = (0.2, 1.0, 1.0)
-        """For each channel, the share of the spread that the known content leaves open."""
-        weights: tuple[float, ...] = (4.0, 1.0, 1.0)
-        """For each channel, its weight in the loss."""
+        residual: tuple[float, ...] | None = None
+        """For each channel, the share of the spread that the known content leaves open; one value
+        stands for all. By default 0.2, 1, 1 for magnitude and phase, and 1 for other channels."""
+        weights: tuple[float, ...] | None = None
+        """For each channel, its weight in the loss; one value stands for all. By default 4, 1, 1
+        for magnitude and phase, and 1 for other channels."""
         per_row: bool = True
         """Mean and spread of clean data for each row; otherwise one for all rows of a channel."""
         shrink: bool = False
         """Multiply the input where missing by its correlation with x0, a spread/sqrt(v): near t =
         1, where x_t says nothing of x0, the network then sees nothing instead of noise."""
         huber: tuple[Annotated[float, Field(ge=0)], ...] | None = None
-        """One value h a channel turns its squared error e^2 into the pseudo-Huber loss 2 h
-        (sqrt(h^2 + e^2) - h), which grows as |e| beyond h: the denoiser then leans towards the
-        median of x0, where the mean of a loud and an empty band would be neither. 0 keeps the
-        square."""
+        """For each channel (one value stands for all), h turns its squared error e^2 into the
+        pseudo-Huber loss 2 h (sqrt(h^2 + e^2) - h), which grows as |e| beyond h: the denoiser then
+        leans towards the median of x0, where the mean of a loud and an empty band would be
+        neither. 0 keeps the square."""
 
     SMALLEST_SPREAD = 0.02  # a row that is always empty must not blow up its input
     SMALLEST_SCALE = 1e-3  # keeps the loss finite at t = 0, where x_t is x0 already
@@ -62,16 +64,24 @@ class Preconditioned(Prediction):
 
     def __init__(self, config: ComponentConfig, channels: int, rows: int) -> None:
         super().__init__(config, channels, rows)
-        for name in ("residual", "weights", "huber"):
-            given = len(getattr(self.config, name) or (0,) * channels)
-            if given != channels:
-                raise ConfigError(
-                    f"preconditioned.{name} has {given} values, and the representation has "
-                    f"{channels} channels: give one value a channel"
-                )
+        # The factorized representation has three: the magnitude, and cosine and sine of the phase.
+        first_residual, first_weight = (0.2, 4.0) if channels == 3 else (1.0, 1.0)
+        self.residual = self._each("residual", (first_residual, *(1.0,) * (channels - 1)))
+        self.weights = self._each("weights", (first_weight, *(1.0,) * (channels - 1)))
+        self.huber = self._each("huber", (0.0,) * channels)
         self.condition_channels = condition_channels("missing", channels)
         self.register_buffer("mean", torch.zeros(channels, rows, 1))
         self.register_buffer("spread", torch.ones(channels, rows, 1))
+
+    def _each(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        """Return a setting's value for each channel."""
+        given = getattr(self.config, name) or default
+        if len(given) not in (1, len(default)):
+            raise ConfigError(
+                f"preconditioned.{name} has {len(given)} values, and the representation has "
+                f"{len(default)} channels: give one value a channel, or one for all"
+            )
+        return tuple(given) if len(given) == len(default) else tuple(given) * len(default)
 
     def fit(self, x0: Tensor) -> None:
         """Set mean and spread of each channel and row from clean data (N, ch, F, W).
@@ -103,10 +113,10 @@ class Preconditioned(Prediction):
         """Return weight ((D - x0)/scale)^2 of each value, or its Huber, scale = s sd/sqrt(v)."""
         inputs, skip, scale = self._precondition(bridge, xt, t, x1, missing)
         output = network(inputs, t, condition("missing", x1, missing))
-        weights = torch.tensor(self.config.weights, device=xt.device).reshape(-1, 1, 1)
+        weights = torch.tensor(self.weights, device=xt.device).reshape(-1, 1, 1)
         square = (output - (x0 - skip) / scale) ** 2
-        if self.config.huber is not None:
-            h = torch.tensor(self.config.huber, device=xt.device).reshape(-1, 1, 1)
+        if any(self.huber):
+            h = torch.tensor(self.huber, device=xt.device).reshape(-1, 1, 1)
             robust = 2 * h * (torch.sqrt(h.clamp(min=1e-6) ** 2 + square) - h)
             square = torch.where(h > 0, robust, square)
         return weights * square
@@ -117,7 +127,7 @@ class Preconditioned(Prediction):
         """Return the network's input, the skip part of D and the output's scale."""
         a, b, c = (per_item(value, xt) for value in bridge.coefficients(t))
         variance = (b * self.config.fill_std) ** 2 + c**2
-        residual = torch.tensor(self.config.residual, device=xt.device).reshape(-1, 1, 1)
+        residual = torch.tensor(self.residual, device=xt.device).reshape(-1, 1, 1)
         deviation = self.spread * residual
         total = (a * deviation) ** 2 + variance
         # The input is scaled by what x_t really spreads, the skip by what is left to say of it.

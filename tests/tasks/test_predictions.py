@@ -232,6 +232,15 @@ def test_preconditioned_refuses_values_for_another_number_of_channels(values):
         Preconditioned.Config(**values).build(channels=3, rows=6)
 
 
+@pytest.mark.parametrize(("channels", "residual", "weights"), [
+    (3, (0.2, 1.0, 1.0), (4.0, 1.0, 1.0)), (2, (1.0, 1.0), (1.0, 1.0)), (1, (1.0,), (1.0,)),
+])
+def test_preconditioned_has_defaults_for_every_representation(channels, residual, weights):
+    prediction = Preconditioned.Config(huber=(2.0,)).build(channels=channels, rows=6)
+    assert (prediction.residual, prediction.weights) == (residual, weights)
+    assert prediction.huber == (2.0,) * channels
+
+
 def test_statistics_of_high_rows_are_averaged_over_their_neighbours():
     values = torch.randn(8, 1, 1000, 16, generator=torch.Generator().manual_seed(0))
     prediction = Preconditioned.Config(residual=(1.0,), weights=(1.0,)).build(

@@ -60,6 +60,22 @@ FIRE = {
          "part": PART.replace("{name}", "other")},
         "the sampler `mine` calls itself `other`", 'must write `name: str = "mine"`',
     ),
+    "abstract component": (
+        {"source": registers("sampler", "mine", "bad_dist_parts:Part"),
+         "part": PART.replace("{name}", "mine").replace("def sample(", "def simple(")},
+        "the sampler `mine` is abstract", "must write `sample`",
+    ),
+    "config without a name": (
+        {"source": registers("sampler", "mine", "bad_dist_parts:Part"),
+         "part": PART.replace('        name: str = "{name}"', "        pass")},
+        "the sampler `mine` has no name in its Config", 'must write `name: str = "mine"`',
+    ),
+    "config without a JSON Schema": (
+        {"source": registers("sampler", "mine", "bad_dist_parts:Part"),
+         "part": "import typing\n" + PART.replace("{name}", "mine").replace(
+             '"mine"', '"mine"\n        call: typing.Callable = print')},
+        "of the sampler `mine` has no JSON Schema", "types that pydantic knows",
+    ),
 }
 # Two distributions that both work: what the doctor notes of each.
 SHARED = {
@@ -153,7 +169,25 @@ def test_nothing_wrong(site):
     write_sampler(site, "fine-dist", "fine")
     result = run("plugins", "doctor")
     assert result.exit_code == 0
-    assert result.output == "1 installed distributions add something; 0 broken\n"
+    assert result.output == "1 installed distributions add something; 0 faults, 0 notes\n"
+
+
+def test_schema_of_all_others_is_there_without_the_one_that_has_none(site):
+    files, _, _ = FIRE["config without a JSON Schema"]
+    write_sampler(site, "fine-dist", "fine")
+    write_distribution(site, "bad-dist", version="0.7", **files)
+    schema = json.loads(run("config", "schema").stdout)
+    names = schema["$defs"]["sampler"]["anyOf"][0]["enum"]
+    assert "fine" in names and "mine" not in names
+
+
+def test_what_plugins_print_does_not_spoil_json(site):
+    write_sampler(site, "fine-dist", "fine")
+    for file in site.glob("*.py"):
+        file.write_text("print('hello')\n" + file.read_text())
+    found = json.loads(run("plugins", "list", "--json").stdout)
+    assert "fine" in [part["name"] for part in found["components"]]
+    assert json.loads(run("plugins", "doctor", "--json").stdout) == {"findings": []}
 
 
 def test_allow_list_of_what_is_not_installed(site, monkeypatch):

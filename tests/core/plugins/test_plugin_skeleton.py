@@ -48,7 +48,8 @@ def test_new_plugin_registers_what_it_wrote(tmp_path, monkeypatch):
     [
         (["Echo"], "malformed name `Echo`"), (["../echo"], "malformed name"),
         (["class"], "malformed name"), (["echo", "--kind", "smapler"], "unknown kind `smapler`"),
-        (["there"], "exists already"),
+        (["there"], "exists already"), (["core"], "`core` is taken"),
+        (["plugin"], "`plugin` is taken"), (["inpainting"], "`inpainting` is taken"),
     ],
 )
 def test_refusals_write_nothing(tmp_path, arguments, message):
@@ -57,3 +58,10 @@ def test_refusals_write_nothing(tmp_path, arguments, message):
     assert result.exit_code == 1
     assert message in result.output
     assert [path.name for path in tmp_path.rglob("*")] == ["a2sb-there"]
+
+
+def test_a_file_is_no_place_for_a_plugin(tmp_path):
+    (tmp_path / "file").write_text("")
+    result = new("echo", "--into", tmp_path / "file")
+    assert result.exit_code == 1
+    assert "can not be written" in result.output and "choose another folder" in result.output
