@@ -68,6 +68,16 @@ def time_is_per_item(case: Case) -> None:
 
 
 @law(KIND)
+def time_is_heard(case: Case) -> None:
+    """Another time gives another output: a network must know how much noise it sees."""
+    backbone = build(case)
+    x, t, condition = _inputs(backbone)
+    with torch.no_grad():
+        one, other = backbone(x, t, condition), backbone(x, 1 - 0.5 * t, condition)
+    require(not torch.equal(one, other), "the output does not depend on t")
+
+
+@law(KIND)
 def items_are_independent(case: Case) -> None:
     """Another item in the batch changes nothing in the others, in training and out of it."""
     backbone = build(case)

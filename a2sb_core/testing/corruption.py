@@ -106,6 +106,49 @@ def _require_mask(missing: Tensor, z: Tensor) -> None:
 
 
 @law(KIND)
+def damage_is_done(case: Case) -> None:
+    """Of several draws, one at least damages something; none takes everything away."""
+    corruption = build(case)
+    for item in _items():
+        changed = False
+        for parameters in _drawn(corruption):
+            degraded = corruption.degrade(item, parameters, _noise(item))
+            changed |= not torch.equal(degraded.x1, item.z)
+            require(
+                degraded.missing is None or not degraded.missing.all(),
+                f"with {parameters!r} everything is missing: nothing is left to restore it from",
+            )
+        require(changed, "none of 8 draws damages anything, so there is nothing to learn")
+
+
+@law(KIND)
+def masks_know_no_rows(case: Case) -> None:
+    """What is missing is the same in Hz and seconds for a representation of finer rows."""
+    corruption = build(case)
+    coarse, fine = _items()
+    for parameters in _drawn(corruption):
+        masks = [corruption.degrade(item, parameters, _noise(item)).missing
+                 for item in (coarse, fine)]
+        if masks[0] is None or masks[1] is None:
+            continue
+        one, other = (mask.expand(len(item.z), 1, *item.z.shape[2:])
+                      for mask, item in zip(masks, (coarse, fine), strict=True))
+        require(
+            torch.equal(one.any(dim=-1), other.any(dim=-1)[:, :, ::2]),
+            f"with {parameters!r} other frequencies are missing where rows are "
+            f"{RATE / SIZES[1]:.0f} Hz apart than where they are {RATE / SIZES[0]:.0f} Hz: ask the "
+            "grid for Hz, never for numbers of rows",
+        )
+        shares = [float(mask.any(dim=2).float().mean()) for mask in (one, other)]
+        require(
+            abs(shares[0] - shares[1]) <= 3 * SIZES[1] / SAMPLES,
+            f"with {parameters!r} {shares[0]:.0%} of the time is missing in frames of "
+            f"{SIZES[0]} samples and {shares[1]:.0%} in frames of {SIZES[1]}: ask the grid for "
+            "seconds, never for numbers of frames",
+        )
+
+
+@law(KIND)
 def untouched_outside_missing(case: Case) -> None:
     """What is not missing is the item's own, to the bit."""
     corruption = build(case)

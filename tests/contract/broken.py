@@ -314,6 +314,32 @@ class Floats(Octave):
         return Degraded(done.x1, done.missing.to(torch.uint8))
 
 
+@breaks("damage_is_done")
+class HidesNothing(Octave):
+    def missing(self, grid, parameters):
+        return torch.zeros_like(super().missing(grid, parameters))
+
+
+@breaks("damage_is_done")
+class HidesAll(Octave):
+    def missing(self, grid, parameters):
+        return torch.ones_like(super().missing(grid, parameters))
+
+
+@breaks("masks_know_no_rows")
+class CountsRows(Octave):
+    def missing(self, grid, parameters):
+        rows = torch.arange(len(grid.freqs_hz)) >= 5
+        return rows[:, None].expand(grid.shape)
+
+
+@breaks("masks_know_no_rows")
+class CountsFrames(Octave):
+    def missing(self, grid, parameters):
+        frames = torch.arange(len(grid.times_s)) < 20
+        return frames.expand(grid.shape)
+
+
 @breaks("untouched_outside_missing")
 class Leaks(Octave):
     def degrade(self, item, parameters, noise):
@@ -579,6 +605,12 @@ class Grows(Affine):
 class MeanTime(Affine):
     def forward(self, x, t, condition=None):
         return super().forward(x, t.mean().expand(len(t)), condition)
+
+
+@breaks("time_is_heard")
+class KnowsNoTime(Affine):
+    def forward(self, x, t, condition=None):
+        return super().forward(x, torch.zeros_like(t), condition)
 
 
 @breaks("items_are_independent")

@@ -63,7 +63,9 @@ SETTINGS = {
             ({"parts": ("declip", "denoise", "dereverb")}, {"ranges": {"drive_db": (3, 18)}}),
             ({"parts": ("denoise", "bandwidth")}, {"ranges": {"cutoff_hz": (2000, 16000)}}),
         ],
-        "everything": [({}, {})],
+        "everything": [({}, {"known_failures": {
+            "damage_is_done": "an unconditional model is one that knows nothing of the recording",
+        }})],
         "codec": [({"low": 0.5}, {"ranges": {"compression": (0.5, 1)}})],
     },
     "bridge": {"diffusion": [({}, {})], "i2sb": [({}, {}), ({"beta_max": 0.3}, {})]},

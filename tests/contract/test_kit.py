@@ -23,7 +23,8 @@ OWN = {
         "refining_keeps_the_known", "encoding_in_pieces", "decoding_in_pieces",
     ],
     "corruption": [
-        "items_are_not_changed", "missing_is_boolean", "untouched_outside_missing",
+        "items_are_not_changed", "missing_is_boolean", "damage_is_done", "masks_know_no_rows",
+        "untouched_outside_missing",
         "observe_looks_at_the_known_only", "observing_in_pieces",
         "the_truth_is_kept", "parameters_lie_in_their_ranges", "draws_vary", "tasks_are_served",
         "looking_for_damage",
@@ -37,7 +38,7 @@ OWN = {
         "finite_at_the_ends", "condition_has_its_channels", "truth_is_not_told",
     ],
     "backbone": [
-        "shape_is_kept", "time_is_per_item", "items_are_independent",
+        "shape_is_kept", "time_is_per_item", "time_is_heard", "items_are_independent",
         "gradients_reach_all_parameters", "weights_save_and_load",
     ],
     "sampler": [
