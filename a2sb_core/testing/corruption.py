@@ -127,12 +127,9 @@ def masks_know_no_rows(case: Case) -> None:
     corruption = build(case)
     coarse, fine = _items()
     for parameters in _drawn(corruption):
-        masks = [corruption.degrade(item, parameters, _noise(item)).missing
-                 for item in (coarse, fine)]
-        if masks[0] is None or masks[1] is None:
+        one, other = (_mask(corruption, item, parameters) for item in (coarse, fine))
+        if one is None or other is None:
             continue
-        one, other = (mask.expand(len(item.z), 1, *item.z.shape[2:])
-                      for mask, item in zip(masks, (coarse, fine), strict=True))
         require(
             torch.equal(one.any(dim=-1), other.any(dim=-1)[:, :, ::2]),
             f"with {parameters!r} other frequencies are missing where rows are "
@@ -146,6 +143,12 @@ def masks_know_no_rows(case: Case) -> None:
             f"{SIZES[0]} samples and {shares[1]:.0%} in frames of {SIZES[1]}: ask the grid for "
             "seconds, never for numbers of frames",
         )
+
+
+def _mask(corruption: Corruption, item: Item, parameters: Any) -> Tensor | None:
+    """Return what is missing, (B, 1, F, W)."""
+    missing = corruption.degrade(item, parameters, _noise(item)).missing
+    return None if missing is None else missing.expand(len(item.z), 1, *item.z.shape[2:])
 
 
 @law(KIND)
