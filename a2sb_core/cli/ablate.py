@@ -44,7 +44,11 @@ def ablate(
     split: Annotated[str, typer.Option(help="Rows of a manifest.")] = "validation",
     tasks: Annotated[
         list[str] | None,
-        typer.Option(metavar="LIST", show_default="as of a2sb evaluate", help="Protocols.")
+        typer.Option(metavar="LIST", show_default="as of a2sb evaluate",
+                     help="Protocols: bandwidth-KHZk, gap-MS, or names of --protocols.")
+    ] = None,
+    protocols: Annotated[
+        Path | None, typer.Option(metavar="YAML", help="Protocols of your own.")
     ] = None,
     metrics: Annotated[
         list[str] | None,
@@ -90,13 +94,17 @@ def ablate(
     named = {"tasks": tasks, "metrics": metrics}
     config = validate(EvaluateConfig, {
         "source": clips or _manifest(base), "output": output / "evaluation", "split": split,
-        "limit": limit, "seed": seed, "device": device, "precision": precision, "jobs": jobs,
-        "fresh": fresh,
+        "protocols": protocols, "limit": limit, "seed": seed, "device": device,
+        "precision": precision, "jobs": jobs, "fresh": fresh,
         **{name: split_list(texts) for name, texts in named.items() if texts},
     }, "the evaluation")
 
     from a2sb_core.engine import ablation
+    from a2sb_core.engine.protocols import load_protocols
 
+    # What can be known to be wrong is told before hours of training.
+    load_protocols(config.tasks, config.protocols)
+    reference = ablation.find_reference(cells, reference)
     runs = ablation.plan_runs(base, cells, output)
     if not quiet:
         _say(runs, fresh)

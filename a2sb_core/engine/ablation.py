@@ -127,6 +127,20 @@ def cell_models(runs: Sequence[Run], output: Path) -> dict[str, Path]:
     return folders
 
 
+def find_reference(cells: Sequence[Cell], given: str) -> str:
+    """Return the label of the cell that is meant, by its label or by its values alone.
+
+    Raises:
+        ConfigError: it is none of the cells.
+    """
+    known = {", ".join(cell.choices.values()): cell.label for cell in cells}
+    known |= {cell.label: cell.label for cell in cells} | {"degraded": "degraded"}
+    if given and given not in known:
+        labels = ", ".join(f"`{label}`" for label in dict.fromkeys(known.values()))
+        raise ConfigError(f"the reference `{given}` is no cell; there are {labels}")
+    return known.get(given, "")
+
+
 def evaluation_of(
     config: EvaluateConfig, cells: Sequence[Cell], models: dict[str, Path], reference: str = ""
 ) -> Evaluation:

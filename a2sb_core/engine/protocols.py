@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from pydantic import ValidationError
+from pydantic import RootModel
 from torch import Tensor
 
 from a2sb_core.audio.resample import resample
-from a2sb_core.config.load import load_yaml
+from a2sb_core.config.load import load_tree, validate
+from a2sb_core.config.tree import Node
 from a2sb_core.engine.splice import blank
 from a2sb_core.errors import ConfigError, TaskError
 from a2sb_core.interfaces import (
@@ -144,23 +145,24 @@ class _Entry(FrozenConfig):
     """Its parameters; without them the corruption draws them for each clip."""
 
 
+class _Entries(RootModel[dict[str, _Entry]]):
+    """A file of protocols, by name."""
+
+
 def _read(file: Path) -> dict[str, Protocol]:
-    found = {}
-    for name, tree in load_yaml(file).items():
-        try:
-            entry = _Entry.model_validate(tree)
-            found[name] = _own(name, entry)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            place = ".".join(map(str, (name, *first["loc"])))
-            raise ConfigError(f"{file}: {place}: {first['msg']}") from error
-    return found
+    tree = load_tree(file)
+    entries = validate(_Entries, tree, file).root
+    return {name: _own(name, entry, tree.value[name]) for name, entry in entries.items()}
 
 
-def _own(name: str, entry: _Entry) -> Protocol:
+def _own(name: str, entry: _Entry, tree: Node) -> Protocol:
     corruption = cast(Corruption, entry.corruption.build())
     given = entry.parameters
-    parameters = None if given is None else corruption.Parameters.model_validate(given)
+    parameters: Any = None
+    if given is not None:
+        parameters = validate(
+            corruption.Parameters, tree.value["parameters"], f"parameters of the protocol `{name}`"
+        )
 
     def apply(wave: Tensor, sample_rate: int, generator: torch.Generator) -> Damaged:
         duration_s = wave.shape[-1] / sample_rate

@@ -69,6 +69,12 @@ def test_ablate_tells_what_it_would_do(ablate, tmp_path):
 def test_ablate_tells_what_is_wrong(ablate, fails, base_yaml, tmp_path):
     fails(ablate("--vary", "sede=1,2"), "no such field", "did you mean `seed`?")
     fails(ablate("--vary", "seed=1", "--set", f"data.source={tmp_path / 'audio'}"), "--clips")
-    result = ablate("--vary", "seed=1,2", "--no-train")
+    vary = ("--vary", "seed=1,2")
+    fails(ablate(*vary, "--reference", "3"), "`3` is no cell", "`seed=1`, `seed=2`, `degraded`")
+    fails(ablate(*vary, "--tasks", "hum"), "unknown task `hum`", "--protocols FILE")
+    (tmp_path / "own.yaml").write_text("hum: {corruption: declip}\nhiss:\n  corruption: denoize\n")
+    own = ("--protocols", tmp_path / "own.yaml", "--tasks", "hum")
+    fails(ablate(*vary, *own), "own.yaml, line 3", "did you mean `denoise`?")
+    result = ablate("--vary", "seed=1,2", "--no-train", "--reference", "2")
     assert result.exit_code == 1 and "--no-train" in result.stderr
     assert ablate().exit_code == 2

@@ -78,7 +78,7 @@ def test_own_protocols(tmp_path):
 def test_wrong_protocol_files(tmp_path, text, words):
     file = tmp_path / "own.yaml"
     file.write_text(text)
-    with pytest.raises(ConfigError, match=r"own\.yaml: a") as caught:
+    with pytest.raises(ConfigError, match=r"own\.yaml, line 1") as caught:
         load_protocols(["a"], file)
     assert words in str(caught.value)
 
