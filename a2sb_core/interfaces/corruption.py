@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from a2sb_core.config.component import ComponentConfig, FrozenConfig
-from a2sb_core.errors import TaskError
+from a2sb_core.errors import ConfigError, TaskError
 from a2sb_core.interfaces.component import Component
 from a2sb_core.interfaces.types import Degraded, Grid, Item, Noise
 
@@ -23,46 +23,63 @@ class Corruption(Component, ABC):
     ``Parameters`` (a nested frozen configuration) describes one damage, drawn at random in training
     and given by the user, or found by :meth:`detect`, in restoration.
 
-    Most authors derive from :class:`MaskCorruption` or :class:`WaveformCorruption` and write
-    one method more than :meth:`draw`.
+    Most authors derive from :class:`MaskCorruption` or :class:`WaveformCorruption` and write one
+    method.
 
     Attributes:
         task: the name under which a user asks for the restoration (``--task``).
+        ranges: between which values :meth:`draw` draws each parameter, inclusive.
         looks_at_original: :meth:`detect` and :meth:`settle` are given the recording at its own
             sample rate, not at the model's: resampling would hide what they look for.
         looks_at_all: :meth:`detect` needs the whole recording, samples that are NaN included; so
             the damage of a pipe must be given.
 
     Example:
-        >>> import torch
         >>> from a2sb_core.interfaces import ComponentConfig, FrozenConfig, MaskCorruption
         >>> class Notch(MaskCorruption):
         ...     '''An octave that is missing.'''
         ...     task = "notch"
+        ...     ranges = {"low_hz": (100, 5000)}
         ...     class Config(ComponentConfig):
         ...         name: str = "notch"
         ...     class Parameters(FrozenConfig):
         ...         low_hz: float
-        ...     def draw(self, duration_s, generator):
-        ...         return self.Parameters(low_hz=1000 * float(torch.rand((), generator=generator)))
         ...     def missing(self, grid, parameters):
         ...         low = parameters.low_hz
         ...         rows = (grid.freqs_hz >= low) & (grid.freqs_hz < 2 * low)
         ...         return rows[:, None].expand(grid.shape)
+        >>> import torch
         >>> notch = Notch.Config().build()
         >>> notch.draw(1.0, torch.Generator().manual_seed(0))
-        Parameters(low_hz=496.25658988952637)
+        Parameters(low_hz=2531.657290458679)
     """
 
     kind = "corruption"
     task: ClassVar[str]
     looks_at_original: ClassVar[bool] = False
     looks_at_all: ClassVar[bool] = False
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
     Parameters: type[FrozenConfig]
 
-    @abstractmethod
     def draw(self, duration_s: float, generator: torch.Generator) -> Any:
-        """Draw ``Parameters`` for a training item of ``duration_s`` seconds."""
+        """Draw ``Parameters`` for a training item of ``duration_s`` seconds.
+
+        By default uniformly within ``ranges``; what is not there keeps its default.
+
+        Raises:
+            ConfigError: a parameter has neither a range nor a default.
+        """
+        fields = self.Parameters.model_fields
+        for name in fields.keys() - self.ranges.keys():
+            if fields[name].is_required():
+                raise ConfigError(
+                    f"the corruption `{self.config.name}` does not say how `{name}` is drawn: put "
+                    "it into `ranges`, or write `draw`"
+                )
+        drawn = {}
+        for name, (low, high) in self.ranges.items():
+            drawn[name] = low + (high - low) * float(torch.rand((), generator=generator))
+        return self.Parameters(**drawn)
 
     @abstractmethod
     def degrade(self, item: Item, parameters: Any, noise: Noise) -> Degraded:

@@ -43,7 +43,7 @@ def _same(a: Any, b: Any) -> bool:
 
 def deviation(a: Tensor, b: Tensor) -> float:
     """Return the largest difference of two tensors, in units of the larger of 1 and max |b|."""
-    a, b = a.double(), b.double()
+    a, b = a.detach().double(), b.detach().double()
     if not b.numel():
         return 0.0
     worst = float((a - b).abs().max() / b.abs().max().clamp(min=1))

@@ -239,7 +239,7 @@ def parameters_lie_in_their_ranges(case: Case) -> None:
             isinstance(parameters, corruption.Parameters),
             f"draw returns {type(parameters).__name__}, not {corruption.Parameters.__name__}",
         )
-        for name, (low, high) in case.ranges.items():
+        for name, (low, high) in {**corruption.ranges, **case.ranges}.items():
             value = getattr(parameters, name)
             require(low <= value <= high, f"{name} = {value} is not in {low:g} to {high:g}")
         try:

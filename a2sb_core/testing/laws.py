@@ -29,7 +29,8 @@ class Case:
         config: of the component.
         known_failures: laws that are known to be broken, each with the reason. They are strict: a
             law that holds although it stands here is a failure.
-        ranges: corruption: between which values each parameter is drawn, inclusive.
+        ranges: corruption: between which values each parameter is drawn, inclusive; those that
+            the corruption itself declares are checked besides.
         tasks: restorer: what it is asked to do, with which parameters of the damage.
         known_values: metric: outcomes, and what the metric says of each; at least one.
         outcome: metric: how an outcome is made of (truth, estimate, sample rate), where a metric

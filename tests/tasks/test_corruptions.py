@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from task_helpers import grid, item, music, plane, white
 
-from a2sb_core.interfaces import Noise, TaskError
+from a2sb_core.interfaces import ConfigError, FrozenConfig, MaskCorruption, Noise, TaskError
 from a2sb_tasks.corruptions.bandwidth import Bandwidth
 from a2sb_tasks.corruptions.inpainting import Inpainting
 from a2sb_tasks.representations.complex_stft import ComplexSTFT
@@ -315,3 +316,34 @@ def test_gaps_are_settled_as_they_are():
 
 def test_only_gaps_keep_to_a_stretch_of_time():
     assert Bandwidth.Config().build().stretches(cutoff(4000)) is None
+
+
+class Hidden(MaskCorruption):
+    task = "hidden"
+
+    class Config(MaskCorruption.Config):
+        name: str = "hidden"
+
+    class Parameters(FrozenConfig):
+        low_hz: float
+        depth_db: float = 6.0
+
+    def missing(self, grid, parameters):
+        return (grid.freqs_hz >= parameters.low_hz)[:, None].expand(grid.shape)
+
+
+def test_parameters_are_drawn_within_their_ranges():
+    class Ranged(Hidden):
+        ranges: ClassVar = {"low_hz": (200.0, 300.0)}
+
+    generator = torch.Generator().manual_seed(0)
+    drawn = [Ranged(Hidden.Config()).draw(1.0, generator) for _ in range(400)]
+    low = torch.tensor([one.low_hz for one in drawn])
+    assert 200 <= low.min() < 203 and 297 < low.max() <= 300
+    assert float(low.mean()) == pytest.approx(250, abs=5)
+    assert {one.depth_db for one in drawn} == {6.0}
+
+
+def test_a_parameter_without_a_range_is_told():
+    with pytest.raises(ConfigError, match=r"does not say how `low_hz` is drawn.*`ranges`"):
+        Hidden.Config().build().draw(1.0, torch.Generator())

@@ -3,12 +3,9 @@
 import torch
 from a2sb_declip.clipping import Clipping
 
-from a2sb_core.testing import Case, contract
+from a2sb_core.testing import contract
 
-test_contract = contract("corruption", [
-    Case(Clipping.Config(), ranges={"drive_db": (3, 18)}),
-    Case(Clipping.Config(low_db=0, high_db=1), ranges={"drive_db": (0, 1)}),
-])
+test_contract = contract("corruption", [Clipping.Config()])
 
 
 def test_six_decibels_halve_the_peak():

@@ -8,8 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 from environments import Environment
+from site_helpers import write_distribution
 
+from a2sb_core.config.load import load_config
+from a2sb_core.config.run import TrainConfig
 from a2sb_core.testing import laws
+
+pytest_plugins = ["pytester"]
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "plugin"
 RATE = 44100
@@ -25,6 +30,17 @@ SMALL = [
 def test_it_is_short():
     lines = [line for path in EXAMPLE.rglob("*.py") for line in path.read_text().splitlines()]
     assert 0 < len(lines) <= 80
+
+
+def test_it_obeys_the_contract_and_its_settings_are_valid(site, pytester, monkeypatch):
+    source = 'from a2sb_declip.plugin import A2SB_API_VERSION, a2sb_register\n'
+    write_distribution(site, "declip-of-the-example", source)
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    config = load_config(TrainConfig, "declip", ["data.source=music"])
+    assert config.model.corruption.name == "clipping"
+    count = len(laws("corruption")) + 1  # before pytester forgets the modules that its run imports
+    done = pytester.runpytest_inprocess("-p", "no:cacheprovider", EXAMPLE / "tests")
+    done.assert_outcomes(passed=count)
 
 
 @pytest.fixture
