@@ -24,6 +24,9 @@ Model = TypeVar("Model", bound=BaseModel)
 EXTENDS = "extends"
 """The key under which a mapping names the file or preset that it builds on."""
 
+ASIDE = "x-"
+"""How keys of a file begin that only hold what its anchors name."""
+
 _COMPLETE = ("component", "unknown_field", "missing", "value_error")
 """Types of the errors whose message alone says enough."""
 
@@ -43,7 +46,8 @@ def load_tree(source: str | Path, overrides: Iterable[str] = ()) -> Node:
     """Read a tree from a YAML file, or from the preset of that name, with what it extends.
 
     Any mapping may have a field ``extends``: a file (relative to the one that names it) or a
-    preset, over which the mapping is laid as :func:`a2sb_core.config.tree.merge` says.
+    preset, over which the mapping is laid as :func:`a2sb_core.config.tree.merge` says. Keys of a
+    file that begin with ``x-`` are for its anchors, and are left out.
 
     Args:
         source: the file or preset.
@@ -182,6 +186,7 @@ def json_schema(config_class: type[BaseModel]) -> dict[str, Any]:
     for place in _places(definitions):
         place["$ref"] = f"#/$defs/{place.pop(PLACE)}"
     _allow_extending(definitions)
+    _allow_aside(definitions, refs[config_class, "validation"]["$ref"])
     dialect = "https://json-schema.org/draft/2020-12/schema"
     return {"$schema": dialect, **refs[config_class, "validation"], "$defs": definitions}
 
@@ -206,6 +211,13 @@ def _allow_extending(definitions: dict[str, Any]) -> None:
                 **definition["properties"], EXTENDS: part["properties"][EXTENDS],
             }},
         }
+
+
+def _allow_aside(definitions: dict[str, Any], ref: str) -> None:
+    """Let the whole of a file hold keys that only its anchors use."""
+    name = ref.rpartition("/")[2]
+    for whole in (definitions[name]["else"], definitions[f"{name}.part"]):
+        whole["patternProperties"] = {f"^{ASIDE}": True}
 
 
 def _partial(node: Any) -> Any:
@@ -291,7 +303,8 @@ def _read(source: _Source, around: tuple[str, ...]) -> Node:
         return Node({}, tree.origin)
     if not isinstance(tree.value, dict):
         raise ConfigError(f"{source.label}: expected a mapping of fields; got {show(tree.plain())}")
-    return _extended(tree, source, chain)
+    fields = {k: v for k, v in tree.value.items() if not str(k).startswith(ASIDE)}
+    return _extended(Node(fields, tree.origin), source, chain)
 
 
 def _extended(node: Node, source: _Source, chain: tuple[str, ...]) -> Node:

@@ -100,12 +100,16 @@ def put(tree: Node, keys: Sequence[str], node: Node, above: tuple[str, ...] = ()
     """Return a tree with ``node`` in place of what is at a path; mappings on the way are made.
 
     A bare name on the way becomes a mapping with that ``name``; another ``name`` drops the other
-    fields of the old component.
+    fields of the old component. An item of a list goes by its number, from 0.
 
     Raises:
         ConfigError: the path leads through something else.
     """
     key, rest = keys[0], keys[1:]
+    if tree.is_list and key.isdecimal() and int(key) < len(tree.value):
+        number = int(key)
+        item = put(tree.value[number], rest, node, (*above, key)) if rest else node
+        return Node([*tree.value[:number], item, *tree.value[number + 1 :]], tree.origin)
     if tree.value is None:
         tree = Node({}, node.origin)
     elif isinstance(tree.value, str):

@@ -5,6 +5,7 @@ Run as a script, this writes them to ``public_names.txt``, which a test compares
 
 import json
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
@@ -30,7 +31,10 @@ def public_names():
         name = f"{entry.kind} {entry.name}"
         lines.append(name)
         if entry.kind in KINDS:
-            lines += _fields(name, registry.resolve(entry.kind, entry.name).Config)
+            component = registry.resolve(entry.kind, entry.name)
+            lines += _fields(name, component.Config)
+            if hasattr(component, "Parameters"):
+                lines += _fields(f"{name}, parameters", component.Parameters)
         else:
             assert entry.kind in RESOURCE_KINDS
     return sorted(set(lines))
@@ -41,10 +45,7 @@ def _fields(prefix, config):
     for name, field in config.model_fields.items():
         if name == "name":
             continue
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel) and "name" not in (
-            inner.model_fields
-        ):
+        for inner in _models(field.annotation):
             lines += _fields(f"{prefix}.{name}", inner)
         if field.is_required():
             lines.append(f"{prefix}.{name} (required)")
@@ -52,6 +53,13 @@ def _fields(prefix, config):
             default = to_jsonable_python(field.get_default(call_default_factory=True))
             lines.append(f"{prefix}.{name} = {json.dumps(default, sort_keys=True)}")
     return lines
+
+
+def _models(annotation):
+    """Return the configurations that an annotation holds, in tuples and unions too."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [] if "name" in annotation.model_fields else [annotation]
+    return [model for inner in get_args(annotation) for model in _models(inner)]
 
 
 if __name__ == "__main__":

@@ -101,6 +101,13 @@ def test_presets_fit_the_schema_and_are_valid(entry, schemas):
     load_config(kind, entry.name)
 
 
+def test_the_schema_lets_anchors_be_kept_aside_at_the_top_only(schemas):
+    tree = yaml.safe_load(SMALL.read_text())
+    for whole in (tree, {"extends": "paper"}):
+        schemas[TrainConfig].validate({**whole, "x-fast": {"name": "ode"}})
+        assert not schemas[TrainConfig].is_valid({**whole, "data": {"x-fast": 1}})
+
+
 @pytest.mark.parametrize("change", [
     "model.bridge=i3sb", "model.representation.n_ftt=2048", "steps=many", "optimiser={}",
     "model.sampler.inner.name=implicitt", "model.corruption.parts=[{corruption: bandwith}]",

@@ -138,6 +138,17 @@ def test_anchors_and_merge_keys_tell_the_line_of_the_value(tmp_path):
     assert lines == ["2", "7", "3", "4"]
 
 
+def test_keys_aside_hold_anchors_and_nothing_else(tmp_path):
+    write(
+        tmp_path, base="x-slow: &slow {name: plain, steps: 9}\nsampler: *slow\n",
+        top="extends: base.yaml\nx-label: &label hello\nlabel: *label\n",
+    )
+    tree = load_tree(tmp_path / "top.yaml")
+    assert tree.plain() == {"sampler": {"name": "plain", "steps": 9}, "label": "hello"}
+    write(tmp_path, deep="data: {x-a: 1}\n")
+    assert load_yaml(tmp_path / "deep.yaml") == {"data": {"x-a": 1}}  # refused where it is checked
+
+
 @pytest.mark.parametrize(("files", "message"), [
     ({"top": "extends: top.yaml"}, r"circle: .*top\.yaml -> .*top\.yaml$"),
     ({"top": "extends: b.yaml", "b": "a: {extends: top.yaml}"},

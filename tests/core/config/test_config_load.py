@@ -129,10 +129,21 @@ def test_overrides_set_in_order_and_leave_the_tree_alone():
     assert json.dumps(tree) == before
 
 
+def test_an_item_of_a_list_goes_by_its_number():
+    tree = {"parts": [{"weight": 1, "part": "a"}, {"weight": 2}], "range": [0, 1]}
+    changed = apply_overrides(tree, ["parts.0.weight=5", "range.1=0.5", "parts.1.part.steps=3"])
+    assert changed == {
+        "parts": [{"weight": 5, "part": "a"}, {"weight": 2, "part": {"steps": 3}}],
+        "range": [0, 0.5],
+    }
+    with pytest.raises(ConfigError, match=r"`parts` is .*not a mapping; set the whole of it"):
+        apply_overrides(tree, ["parts.2.weight=5"])
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("list.0=5", r"`list` is \[1\], not a mapping; .*`list=\{\.\.\.\}`"),
+        ("list.1=5", r"`list` is \[1\], not a mapping; .*`list=\{\.\.\.\}`"),
         ("deep.a.b.c=5", r"`deep\.a` is 1, not a mapping"),
         ("seed", "expected `path.to.field=value`"),
         ("=5", "expected `path.to.field=value`"),
