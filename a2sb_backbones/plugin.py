@@ -11,6 +11,10 @@ _PARTS = (
      "one network for each range of t (the paper's t-range partitioning)"),
     ("converter", "a2sb_release", "release:Release", "the checkpoints published with the paper"),
     ("model", "small", "weights:small", "12 M parameters, for CPUs; bandwidth and inpainting"),
+    ("model", "a2sb_onesplit", "weights:a2sb_onesplit",
+     "the published checkpoint of one network; non-commercial, to download"),
+    ("model", "a2sb_twosplit", "weights:a2sb_twosplit",
+     "the published checkpoints of two t-range experts; non-commercial, to download"),
 )
 
 

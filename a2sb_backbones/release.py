@@ -159,6 +159,7 @@ class Release(Converter):
     """
 
     notice = LICENCE_NOTICE
+    licence = "non-commercial"
 
     class Config(ComponentConfig):
         """What the weights do not tell."""

@@ -14,9 +14,12 @@ from a2sb_core.cli import (
     config,
     convert,
     demo,
+    download,
     evaluate,
     gather,
+    models,
     plugins,
+    push,
     restore,
     train,
 )
@@ -96,6 +99,9 @@ app.command()(ablate.ablate)
 app.command()(train.train)
 app.command()(gather.gather)
 app.command()(convert.convert)
+app.command()(models.models)
+app.command()(download.download)
+app.command()(push.push)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(config.app, name="config")
 

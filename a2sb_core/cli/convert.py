@@ -26,15 +26,6 @@ def convert(
     converter = default_registry().resolve("converter", CONVERTER).Config().build()
     typer.echo(converter.notice, err=True)
 
-    from a2sb_core.config.load import validate
-    from a2sb_core.config.run import ModelConfig
-    from a2sb_core.engine.checkpoint import save_model
-    from a2sb_core.engine.model import Model
-    from a2sb_core.errors import ModelError
+    from a2sb_core.engine.conversion import convert as convert_checkpoints
 
-    if output.exists():
-        raise ModelError(f"{output} exists already; choose another folder")
-    converted = converter.convert(checkpoints)
-    model = Model(validate(ModelConfig, converted.model, ", ".join(map(str, checkpoints))))
-    model.backbone = converted.backbone
-    typer.echo(f"wrote {save_model(model, output)}")
+    typer.echo(f"wrote {convert_checkpoints(converter, checkpoints, output)}")

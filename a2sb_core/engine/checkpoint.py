@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from a2sb_core.config.component import ComponentConfig
 from a2sb_core.config.load import validate
 from a2sb_core.config.run import ModelConfig
+from a2sb_core.engine.finding import find_model
+from a2sb_core.engine.hub import MODEL_FILES
 from a2sb_core.engine.model import Model
-from a2sb_core.errors import ModelError, PluginError
+from a2sb_core.errors import ConfigError, ModelError, PluginError
 from a2sb_core.plugins import default_registry
 
 FORMAT_VERSION = 1
-CONFIG_NAME, WEIGHTS_NAME = "config.json", "model.safetensors"
+CONFIG_NAME, WEIGHTS_NAME = MODEL_FILES
 
 
 def save_model(
@@ -48,7 +51,8 @@ def save_model(
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         staging.chmod(0o755)
-        (staging / CONFIG_NAME).write_text(json.dumps(describe(model.config), indent=2) + "\n")
+        described = {**describe(model.config), "tasks": model.corruption.tasks()}
+        (staging / CONFIG_NAME).write_text(json.dumps(described, indent=2) + "\n")
         save_file(_tensors(model, half), staging / WEIGHTS_NAME)
         (staging / WEIGHTS_NAME).chmod(0o644)
         for name, text in (notes or {}).items():
@@ -82,6 +86,8 @@ def describe(config: ModelConfig) -> dict[str, Any]:
 def load_model(source: str | Path, **hub: Any) -> Model:
     """Load a model by registered name, folder, or id on the Hugging Face hub.
 
+    ``hub`` are the fields of :class:`a2sb_core.engine.hub.HubOptions`.
+
     Raises:
         ModelError: nothing is found, the format is of another version, or weights do not fit.
     """
@@ -113,35 +119,28 @@ def read_config(folder: Path) -> ModelConfig:
             "install the version of a2sb that wrote it "
             f"({tree.get('a2sb_version', 'unknown') if isinstance(tree, dict) else 'unknown'})"
         )
-    return validate(ModelConfig, tree.get("model"), source=str(path))
-
-
-def find_model(source: str | Path, **hub: Any) -> Path:
-    """Return the folder of a model: an existing folder, a registered name, or a hub download."""
-    if Path(source).is_dir():
-        return Path(source)
-    known = [entry.name for entry in default_registry().entries("model")]
-    if str(source) in known or ":" in str(source):
-        return Path(str(default_registry().resolve("model", str(source))))
-    if str(source).count("/") == 1 and not str(source).startswith((".", "/", "~")):
-        return _download(str(source), **hub)
-    raise ModelError(
-        f"there is no model `{source}`: it is neither a folder nor a registered model "
-        f"({', '.join(known) or 'none'}) nor a hub id such as owner/name"
-    )
-
-
-def _download(repo_id: str, **hub: Any) -> Path:
-    from huggingface_hub import snapshot_download
-
     try:
-        return Path(
-            snapshot_download(repo_id, allow_patterns=[CONFIG_NAME, WEIGHTS_NAME, "*.md"], **hub)
-        )
-    except Exception as error:  # the hub raises many kinds: network, authentication, not found
-        raise ModelError(
-            f"`{repo_id}` is no folder here, and could not be had from the hub: {error}"
-        ) from error
+        return validate(ModelConfig, tree.get("model"), source=str(path))
+    except ConfigError as error:
+        raise ConfigError("\n".join([str(error), *_foreign(tree.get("parts"))])) from error
+
+
+def _foreign(parts: Any) -> Iterator[str]:
+    """Tell which parts of a model came from what is not installed here, or in another version."""
+    for path, origin in parts.items() if isinstance(parts, dict) else ():
+        distribution, _, wanted = str(origin).rpartition(" ")
+        if not distribution or distribution == "not":  # "not registered"
+            continue
+        try:
+            here = version(distribution)
+        except PackageNotFoundError:
+            yield (
+                f"- {path} came from {origin}, which is not installed: `pip install "
+                f"{distribution}=={wanted}`"
+            )
+            continue
+        if here != wanted:
+            yield f"- {path} came from {origin}; here is {here}"
 
 
 def _check_fit(tensors: dict[str, torch.Tensor], model: Model, folder: Path) -> None:
@@ -161,17 +160,27 @@ def _check_fit(tensors: dict[str, torch.Tensor], model: Model, folder: Path) -> 
 
 
 def _origins(config: ModelConfig) -> dict[str, str]:
-    """Distribution and version of the plugin behind each part."""
+    """Distribution and version of the plugin behind each part, and behind the parts of parts."""
     origins = {}
-    for kind in type(config).model_fields:
-        part = getattr(config, kind)
-        if isinstance(part, ComponentConfig):
-            try:
-                entry = default_registry().entry(kind, part.name)
-                origins[kind] = f"{entry.distribution} {entry.version}"
-            except PluginError:
-                origins[kind] = "not registered"
+    for path, part in _components(config, ""):
+        try:
+            entry = default_registry().entry(part.component.kind, part.name)
+            origins[path] = f"{entry.distribution} {entry.version}"
+        except PluginError:
+            origins[path] = "not registered"
     return origins
+
+
+def _components(value: Any, path: str) -> Iterator[tuple[str, ComponentConfig]]:
+    if isinstance(value, ComponentConfig):
+        yield path, value
+    pairs: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, BaseModel):
+        pairs = ((name, getattr(value, name)) for name in type(value).model_fields)
+    elif isinstance(value, list | tuple):
+        pairs = enumerate(value)
+    for name, inner in pairs:
+        yield from _components(inner, f"{path}.{name}".lstrip("."))
 
 
 def _own_version() -> str:

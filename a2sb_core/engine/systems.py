@@ -15,8 +15,9 @@ from torch import Tensor
 
 from a2sb_core.config.evaluate import EvaluateConfig, Spec, parse_spec
 from a2sb_core.config.load import validate
-from a2sb_core.engine.checkpoint import WEIGHTS_NAME, describe, find_model, read_config
+from a2sb_core.engine.checkpoint import WEIGHTS_NAME, describe, read_config
 from a2sb_core.engine.devices import choose_device
+from a2sb_core.engine.finding import find_model
 from a2sb_core.engine.model import Model
 from a2sb_core.engine.restorer import Restorer
 from a2sb_core.errors import ConfigError, ModelError

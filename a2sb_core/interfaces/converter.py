@@ -25,6 +25,7 @@ class Converter(Component, ABC):
 
     Attributes:
         notice: what a user must be told of the licence of those weights.
+        licence: a short name of that licence, for model cards.
 
     Example:
         >>> from a2sb_core.interfaces import ComponentConfig, Converter, ModelError
@@ -40,6 +41,7 @@ class Converter(Component, ABC):
 
     kind = "converter"
     notice: ClassVar[str]
+    licence: ClassVar[str] = ""
 
     @abstractmethod
     def convert(self, sources: Sequence[Path]) -> Converted:

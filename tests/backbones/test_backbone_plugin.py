@@ -13,7 +13,7 @@ def test_every_name_leads_to_its_component():
     for entry in registrar.entries:
         component = default_registry().resolve(entry.kind, entry.name)
         if entry.kind == "model":
-            assert (component / "config.json").is_file()
+            assert any((component / name).is_file() for name in ("config.json", "source.yaml"))
             continue
         assert component.Config.model_fields["name"].default == entry.name
         assert entry.summary

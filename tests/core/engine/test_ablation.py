@@ -141,10 +141,10 @@ def test_the_model_of_the_base_itself_is_used(plan, base, trainings):
 
 
 def test_a_failure_leaves_the_others(plan, evaluation, base, tmp_path):
-    cells, runs = plan("prediction={weights: [1]},{weights: [1, 1, 1]}")
+    cells, runs = plan("prediction={weights: [1, 1]},{weights: [1, 1, 1]}")
     failures = ablation.train_runs(runs)
     assert list(failures) == [runs[0].key]
-    assert "weights has 1 values" in failures[runs[0].key]
+    assert "weights has 2 values" in failures[runs[0].key]
     models = ablation.cell_models(runs, tmp_path / "out")
     assert list(models) == [cells[1].label]
     run = ablation.evaluation_of(evaluation(), cells, models)

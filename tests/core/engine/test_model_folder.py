@@ -67,7 +67,9 @@ def test_a_folder_holds_two_files_and_says_where_its_parts_came_from(folder):
     tree = json.loads((folder / "config.json").read_text())
     assert tree["format_version"] == 1
     assert set(tree["parts"]) == {
-        "representation", "corruption", "bridge", "prediction", "backbone", "sampler",
+        "representation", "corruption", "corruption.parts.0.corruption",
+        "corruption.parts.1.corruption", "bridge", "prediction", "backbone", "sampler",
+        "sampler.inner",
     }
     assert all(tree["parts"].values())
     inner = tree["model"]["sampler"]["inner"]
@@ -126,6 +128,23 @@ def test_a_config_with_wrong_fields_tells_the_path(folder):
         load_model(folder)
 
 
+def test_a_part_that_is_not_here_is_told_with_its_plugin(folder):
+    def change(tree):
+        tree["model"]["sampler"]["inner"] = {"name": "leap"}
+        tree["parts"]["sampler.inner"] = "a2sb-leap 0.3"
+        tree["parts"]["bridge"] = "pluggy 0.0.1"
+
+    change_json(folder, change)
+    with pytest.raises(ConfigError, match="unknown sampler `leap`") as caught:
+        read_config(folder)
+    *_, bridge, sampler = str(caught.value).splitlines()
+    assert bridge.startswith("- bridge came from pluggy 0.0.1; here is ")
+    assert sampler == (
+        "- sampler.inner came from a2sb-leap 0.3, which is not installed: "
+        "`pip install a2sb-leap==0.3`"
+    )
+
+
 def test_a_folder_without_parts_of_a_model_is_named(folder, tmp_path):
     (folder / "model.safetensors").unlink()
     with pytest.raises(ModelError, match=r"model\.safetensors can not be read"):
@@ -163,22 +182,6 @@ def test_an_unknown_name_is_answered_with_what_there_is(tmp_path):
     for path in (tmp_path / "absent", "./absent", "a/b/c"):
         with pytest.raises(ModelError, match="there is no model"):
             find_model(path)
-
-
-def test_the_hub_is_asked_for_an_id_and_its_failure_is_told(folder, monkeypatch):
-    asked = []
-
-    def download(repo_id, **options):
-        asked.append((repo_id, options["revision"]))
-        if repo_id == "owner/absent":
-            raise OSError("no network")
-        return str(folder)
-
-    monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    assert load_model("owner/name", revision="v1").config == model_config()
-    assert asked == [("owner/name", "v1")]
-    with pytest.raises(ModelError, match=r"`owner/absent` is no folder here.*no network"):
-        Restorer.from_pretrained("owner/absent", device="cpu", revision="v1")
 
 
 def test_an_absent_device_is_refused_before_anything_is_loaded(monkeypatch):

@@ -1,0 +1,46 @@
+"""Where a model is that somebody names: a folder, a registered name, or an id on the hub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from a2sb_core.engine import published
+from a2sb_core.engine.hub import MODEL_FILES, HubOptions, obtain
+from a2sb_core.errors import ModelError
+from a2sb_core.plugins import default_registry
+
+
+def find_model(source: str | Path, **hub: Any) -> Path:
+    """Return the folder of a model: an existing folder, a registered name, or a hub download.
+
+    ``hub`` are the fields of :class:`a2sb_core.engine.hub.HubOptions`.
+
+    Raises:
+        ModelError: there is none, or it can not be had from the hub.
+    """
+    options = HubOptions(**hub)
+    folder = local_folder(source)
+    if folder is None:
+        return obtain(str(source), MODEL_FILES, options)
+    elsewhere = published.read_source(folder)
+    return published.obtain(folder, elsewhere, options) if elsewhere else folder
+
+
+def local_folder(source: str | Path) -> Path | None:
+    """Return an existing folder, or that of a registered name; None: it looks like a hub id.
+
+    Raises:
+        ModelError: it is none of these.
+    """
+    if Path(source).is_dir():
+        return Path(source)
+    known = [entry.name for entry in default_registry().entries("model")]
+    if str(source) in known or ":" in str(source):
+        return Path(str(default_registry().resolve("model", str(source))))
+    if str(source).count("/") == 1 and not str(source).startswith((".", "/", "~")):
+        return None
+    raise ModelError(
+        f"there is no model `{source}`: it is neither a folder nor a registered model "
+        f"({', '.join(known) or 'none'}) nor a hub id such as owner/name"
+    )
