@@ -135,7 +135,7 @@ def _cached(options: HubOptions) -> Iterator[Listed]:
     from huggingface_hub.errors import CacheNotFound
 
     try:
-        repos = scan_cache_dir(options.cache_dir).repos
+        repos = scan_cache_dir(hub.cache_folder(options)).repos
     except (CacheNotFound, ValueError):
         return
     for repo in repos:

@@ -160,6 +160,18 @@ class Checker:
             self.reads(checkpoint)
         self.writes(output)
 
+    def _models(self, **_):
+        pass
+
+    def _download(self, name, **_):
+        require(name in [*default_registry().names("model"), "owner/name"], f"no model {name}")
+
+    def _push(self, folder, repo, evaluation, **_):
+        self.reads(folder, "model")
+        require(repo == "owner/name", repo)
+        if evaluation:
+            self.reads(evaluation)
+
     def _evaluate(self, source, output, tasks, systems, metrics, protocols, steps, **_):
         self.reads(source)
         given = {name: split_list(texts) for name, texts in
