@@ -22,6 +22,7 @@ from a2sb_core.cli import (
     push,
     restore,
     train,
+    web,
 )
 from a2sb_core.errors import A2SBError
 
@@ -93,6 +94,7 @@ def _a2sb(
 
 app.command()(restore.restore)
 app.command()(analyze.analyze)
+app.command()(web.web)
 app.command()(demo.demo)
 app.command()(evaluate.evaluate)
 app.command()(ablate.ablate)

@@ -15,21 +15,15 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from a2sb_core.cli.output import Progress, console
-from a2sb_core.errors import A2SBError, AudioError
+from a2sb_core.errors import AudioError
 
 if TYPE_CHECKING:
-    from a2sb_core.engine.batch import Outcome, Pair, Status
-    from a2sb_core.interfaces import FrozenConfig
+    from a2sb_core.engine.batch import Outcome, Pair, RestoreOne, Status
 
 SOME_FAILED = 3
 """Exit code where some files failed; the others are done."""
 
 INTERRUPTED = 130
-
-RestoreOne = Callable[
-    ["Pair", Callable[..., None], Callable[[str], None]], "FrozenConfig | None"
-]
-"""Restores a pair, telling its progress (done, of) and notes on the result."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +70,7 @@ def _refuse_existing(pairs: list[Pair], options: Options) -> None:
 
 
 def _run(pairs: list[Pair], options: Options, load: Callable[[], RestoreOne]) -> list[Outcome]:
-    from a2sb_core.engine.batch import Outcome
+    from a2sb_core.engine.batch import Outcome, attempt
 
     outcomes: list[Outcome] = []
     restore: RestoreOne | None = None
@@ -87,30 +81,11 @@ def _run(pairs: list[Pair], options: Options, load: Callable[[], RestoreOne]) ->
                     outcomes.append(Outcome(pair, "skipped"))
                 else:
                     restore = restore or load()
-                    outcomes.append(_one(pair, restore, on_step))
+                    outcomes.append(attempt(pair, restore, on_step))
                 on_file(len(outcomes), outcomes[-1])
         except KeyboardInterrupt:
             outcomes += [Outcome(pair, "left") for pair in pairs[len(outcomes) :]]
     return outcomes
-
-
-def _one(pair: Pair, restore: RestoreOne, on_step: Callable[..., None]) -> Outcome:
-    from a2sb_core.engine.batch import Outcome
-
-    started, notes = time.monotonic(), list[str]()
-    try:
-        pair.target.parent.mkdir(parents=True, exist_ok=True)
-        found = restore(pair, on_step, notes.append)
-    except (A2SBError, OSError) as error:
-        text = "; ".join((str(error), *getattr(error, "__notes__", [])))
-    except Exception as error:  # one file must not end the work on the others
-        text = f"unexpected error: {type(error).__name__}: {error}"
-    else:
-        told = None if found is None else found.model_dump(mode="json")
-        status = "nothing" if found is None else "restored"
-        seconds = time.monotonic() - started
-        return Outcome(pair, status, seconds, told, notes=tuple(notes))  # type: ignore[arg-type]
-    return Outcome(pair, "failed", time.monotonic() - started, error=text)
 
 
 def shown(path: Path) -> str:

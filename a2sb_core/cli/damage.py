@@ -73,7 +73,7 @@ def sentence(found: dict[str, Any] | None) -> str:
     if "gaps_s" in found:
         gaps = found["gaps_s"]
         total_s = sum(end - start for start, end in gaps)
-        return f"filling {len(gaps)} gap{'s' * (len(gaps) > 1)}, {total_s:g} s in all"
+        return f"filling {len(gaps)} gap{'s' * (len(gaps) > 1)}, {total_s:.4g} s in all"
     known = [f"{name} = {value}" for name, value in found.items() if value is not None]
     return f"restoring: {', '.join(known)}" if known else "restoring all of the audio"
 

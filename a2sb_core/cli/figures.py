@@ -13,6 +13,8 @@ Array = npt.NDArray[np.floating[Any]]
 
 N_FFT, HOP = 2048, 256
 ROWS = 320
+FRAMES = 4000
+"""More frames than that are not drawn, however long the recording."""
 RANGE_DB = 80.0
 COLUMNS = 3
 """More panels than that go into further rows."""
@@ -74,10 +76,28 @@ def spectrogram_figure(
     figure.savefig(path)
 
 
+def spectrogram_images(
+    paths: Sequence[Path], waves: Sequence[Array], sample_rate: int
+) -> None:
+    """Draw recordings (channels, samples) on one scale, without axes: time by mel, as PNG."""
+    from matplotlib.image import imsave
+
+    levels = [_level_db(wave.mean(axis=0), sample_rate) for wave in waves]
+    top_db = max(float(level.max()) for level in levels)
+    for path, level in zip(paths, levels, strict=True):
+        imsave(path, level, vmin=top_db - RANGE_DB, vmax=top_db, cmap="magma", origin="lower")
+
+
+def place(hz: float, sample_rate: int) -> float:
+    """Return where a frequency stands on the mel scale, 0 at the bottom and 1 at the top."""
+    return _mel(hz) / _mel(sample_rate / 2)
+
+
 def _level_db(wave: Array, sample_rate: int) -> Array:
     """Return the level of (T,) audio in dB, (ROWS, frames), rows evenly spaced in mel."""
     padded = np.pad(wave, N_FFT // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP]
+    hop = max(HOP, len(wave) // FRAMES)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::hop]
     power = np.abs(np.fft.rfft(frames * np.hanning(N_FFT))) ** 2
     edges_hz = _hertz(np.linspace(0, _mel(sample_rate / 2), ROWS + 1))
     # Each row is the mean of the spectrum between its edges: differences of the running integral.

@@ -27,7 +27,7 @@ from a2sb_core.cli.sound import (
 )
 
 if TYPE_CHECKING:
-    from a2sb_core.engine.batch import Pair
+    from a2sb_core.engine.batch import Pair, RestoreOne
     from a2sb_core.engine.model import Model
     from a2sb_core.engine.restorer import Restorer
     from a2sb_core.interfaces import FrozenConfig
@@ -177,7 +177,7 @@ def _single(
 
 def _each(
     restorer: Restorer, resume: bool, gap_file: str | None, options: dict[str, Any]
-) -> batch.RestoreOne:
+) -> RestoreOne:
     """Return what restores one of many files."""
     from a2sb_core.engine.part import part_path
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import glob
 import os
 import string
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from a2sb_core.audio.formats import FORMATS
 from a2sb_core.audio.media import AUDIO_SUFFIXES, is_installed
-from a2sb_core.errors import AudioError
+from a2sb_core.errors import A2SBError, AudioError
+
+if TYPE_CHECKING:
+    from a2sb_core.interfaces import FrozenConfig
 
 FIELDS = ("stem", "ext")
 """What a template of names may hold: the input's name without its suffix, and that with its dot."""
@@ -53,6 +57,27 @@ class Outcome:
     found: dict[str, object] | None = None
     error: str = ""
     notes: tuple[str, ...] = ()
+
+
+RestoreOne = Callable[[Pair, Callable[..., None], Callable[[str], None]], "FrozenConfig | None"]
+"""Restores a pair, telling its progress (done, of) and notes on the result."""
+
+
+def attempt(pair: Pair, restore: RestoreOne, on_step: Callable[..., None]) -> Outcome:
+    """Restore one file of many: whatever fails, the others are not to suffer."""
+    started, notes = time.monotonic(), list[str]()
+    try:
+        pair.target.parent.mkdir(parents=True, exist_ok=True)
+        found = restore(pair, on_step, notes.append)
+    except (A2SBError, OSError) as error:
+        text = "; ".join((str(error), *getattr(error, "__notes__", [])))
+    except Exception as error:
+        text = f"unexpected error: {type(error).__name__}: {error}"
+    else:
+        told = None if found is None else found.model_dump(mode="json")
+        status: Status = "nothing" if found is None else "restored"
+        return Outcome(pair, status, time.monotonic() - started, told, notes=tuple(notes))
+    return Outcome(pair, "failed", time.monotonic() - started, error=text)
 
 
 def is_many(sources: Iterable[Path]) -> bool:

@@ -163,6 +163,9 @@ class Checker:
     def _models(self, **_):
         pass
 
+    def _web(self, model, **_):
+        self.model(model)
+
     def _download(self, name, **_):
         require(name in [*default_registry().names("model"), "owner/name"], f"no model {name}")
 

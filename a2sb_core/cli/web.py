@@ -1,0 +1,76 @@
+"""``a2sb web``: a page in the browser."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from a2sb_core.errors import A2SBError
+
+USER = "a2sb"
+PASSWORD_NAME = "A2SB_WEB_PASSWORD"
+WAITING = 20
+"""So many visitors may wait for their turn."""
+
+
+def web(
+    host: Annotated[
+        str, typer.Option(help="Who may see it: 127.0.0.1 this machine only, 0.0.0.0 all.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, show_default="7860, or the next that is free")
+    ] = None,
+    password: Annotated[
+        str | None,
+        typer.Option(envvar=PASSWORD_NAME, show_envvar=True, show_default=False,
+                     help=f"Asked of visitors, with the user name {USER}.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="A name, a model folder, or a hub id.")] = "small",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    max_minutes: Annotated[
+        float, typer.Option(min=0.1, help="Of a recording: longer ones are refused.")
+    ] = 30.0,
+    max_size: Annotated[int, typer.Option(min=1, metavar="MB", help="Of an upload.")] = 500,
+    max_files: Annotated[int, typer.Option(min=1, help="Of a batch.")] = 100,
+    show: Annotated[
+        bool, typer.Option("--open/--no-open", help="Open it in the browser.")
+    ] = True,
+) -> None:
+    """Restore in the browser: see the damage, listen to before and after."""
+    from a2sb_core.engine.devices import choose_device
+
+    choose_device(device)
+    with tempfile.TemporaryDirectory(prefix="a2sb-web-") as root:
+        os.environ |= {"GRADIO_TEMP_DIR": str(Path(root) / "uploads"),
+                       "GRADIO_ANALYTICS_ENABLED": "False"}
+        try:
+            import gradio  # noqa: F401
+        except ImportError as error:
+            raise A2SBError(
+                "the page needs the package gradio, which is not installed: "
+                "`pip install 'a2sb[web]'`"
+            ) from error
+        from a2sb_core.web.work import Limits
+
+        page, options = make(Path(root), Limits(max_minutes, max_size, max_files), model, device)
+        page.launch(
+            server_name=host, server_port=port, inbrowser=show,
+            auth=(USER, password) if password else None, **options,
+        )
+
+
+def make(root: Path, limits: Any, model: str, device: str) -> tuple[Any, dict[str, Any]]:
+    """Return the page, and the options that it is launched with."""
+    from a2sb_core.web import page
+
+    made = page.build(root, limits, model, device)
+    made.queue(max_size=WAITING, default_concurrency_limit=4)
+    return made, {
+        "theme": page.theme(), "css": page.CSS, "max_file_size": f"{limits.megabytes}mb",
+        "allowed_paths": [str(root)], "show_error": True, "share": False, "ssr_mode": False,
+        "quiet": False, "enable_monitoring": False,
+    }
