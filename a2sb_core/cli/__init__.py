@@ -14,6 +14,7 @@ from a2sb_core.cli import (
     config,
     convert,
     demo,
+    doctor,
     download,
     evaluate,
     gather,
@@ -104,6 +105,7 @@ app.command()(convert.convert)
 app.command()(models.models)
 app.command()(download.download)
 app.command()(push.push)
+app.command()(doctor.doctor)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(config.app, name="config")
 

@@ -22,7 +22,8 @@ def web(
         str, typer.Option(help="Who may see it: 127.0.0.1 this machine only, 0.0.0.0 all.")
     ] = "127.0.0.1",
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, show_default="7860, or the next that is free")
+        int | None, typer.Option(min=0, max=65535, show_default="7860, or the next that is free",
+                                help="Where it listens.")
     ] = None,
     password: Annotated[
         str | None,

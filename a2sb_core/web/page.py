@@ -61,8 +61,8 @@ def _one(session: gr.State, root: Path, limits: Limits, model: str, device: str)
                 gapped = gr.Button("Example with gaps", size="sm", elem_id="example-gaps")
                 dull = gr.Button("Example without highs", size="sm", elem_id="example-highs")
             task = gr.Radio(TASKS, value="bandwidth", label="Task", elem_id="task")
-            cutoff = gr.Textbox("", label="Cutoff in Hz", placeholder="found by itself", max_lines=1,
-                                elem_id="cutoff")
+            cutoff = gr.Textbox("", label="Cutoff in Hz", placeholder="found by itself",
+                                max_lines=1, elem_id="cutoff")
             gaps = gr.Textbox("", label="Gaps in seconds, START:END, one a line", lines=2,
                               placeholder="found by themselves", visible=False, elem_id="gaps")
             more = _more(model)

@@ -264,7 +264,9 @@ class Checker:
             path, extras = re.fullmatch(r"([^\[]*)(?:\[(.*)\])?", word).groups()
             self.reads(path)
             if extras:
-                project = tomllib.loads((self.folder / path / "pyproject.toml").read_text())
+                own = self.folder / path / "pyproject.toml"
+                file = own if own.exists() else ROOT / path / "pyproject.toml"
+                project = tomllib.loads(file.read_text())
                 for extra in extras.split(","):
                     require(extra in project["project"]["optional-dependencies"], extra)
 

@@ -103,7 +103,8 @@ def listen(page):
     """Both versions run on one clock, one is heard, and the switch keeps the place."""
     page.evaluate("""() => { window.heard = [];
         const play = Audio.prototype.play;
-        Audio.prototype.play = function () { window.heard.push(this); return play.call(this); }; }""")
+        Audio.prototype.play = function () {
+            window.heard.push(this); return play.call(this); }; }""")
     assert page.locator(".stage").count() == 2 and page.locator(".head").count() == 2
     page.click("[data-part=play]")
     page.wait_for_function("window.heard.length === 2 && window.heard[1].currentTime > 0.3")
