@@ -224,6 +224,9 @@ class Checker:
         mine = tomllib.loads((ROOT / "examples/plugin/pyproject.toml").read_text())
         require(distribution == mine["project"]["name"] or distribution in self.made, distribution)
 
+    def _doctor(self, device, **_):
+        require(device in ("auto", "cpu", "cuda", "mps"), device)
+
     def _plugins_doctor(self, **_):
         pass
 
