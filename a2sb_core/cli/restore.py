@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from a2sb_core.cli import batch
+from a2sb_core.cli import dry_run as forecast
 from a2sb_core.cli.damage import damage_asked, gaps_of, parameters_asked, sentence
 from a2sb_core.cli.output import Progress, print_json, showing
 from a2sb_core.cli.sound import (
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from a2sb_core.engine.model import Model
     from a2sb_core.engine.restorer import Restorer
     from a2sb_core.interfaces import FrozenConfig
+
+
+WRITTEN = ("overwrite", "clip_mode", "bit_depth")
+"""Options that only matter where something is written."""
 
 
 def restore(
@@ -89,6 +94,9 @@ def restore(
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave out files whose output is there.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be done: damage, time, memory.")
+    ] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="JSON", help="Write what became of each file.")
     ] = None,
@@ -124,6 +132,10 @@ def restore(
         "output_rate": sample_rate, "stereo": stereo.value,
     }
     pairs = _pairs(sources, output, filename, audio_format)
+    if dry_run:
+        told = pairs or _as_pairs(_single(sources[0], output, filename, audio_format))
+        forecast.tell(told, skip_existing, lambda: _look(load(), gap_file, asked | how), as_json)
+        return
     if pairs is None:
         pair = _single(sources[0], output, filename, audio_format)
         if skip_existing and pair[1].exists():
@@ -173,6 +185,24 @@ def _single(
         return source, as_written(output, audio_format)
     suffix = audio_format and f".{audio_format.value}"
     return source, plan([source], output, filename, suffix)[0].target
+
+
+def _as_pairs(pair: tuple[Path, Path]) -> list[Pair]:
+    from a2sb_core.engine.batch import Pair
+
+    if "-" in map(str, pair):
+        raise typer.BadParameter("a pipe can not be looked into beforehand",
+                                 param_hint="--dry-run")
+    return [Pair(*pair)]
+
+
+def _look(restorer: Restorer, gap_file: str | None, options: dict[str, Any]) -> forecast.Look:
+    """Return what looks into one file."""
+    from a2sb_core.engine.forecast import Forecaster
+
+    forecaster = Forecaster(restorer)
+    known = {name: value for name, value in options.items() if name not in WRITTEN}
+    return lambda source: forecaster.forecast(source, **known, **gaps_of(source, gap_file))
 
 
 def _each(

@@ -115,6 +115,20 @@ def fit_batch(
     return sampler.with_batch(most)
 
 
+def estimate_bytes(sampler: Sampler, model: Model, precision: str, channels: int) -> int:
+    """Return about how much memory a model and its work take, at most.
+
+    Of a sampler that must see the whole recording, it is that of the model alone.
+    """
+    frames = sampler.frames_at_once
+    if frames is None:
+        return _held_by(model)
+    windows = getattr(sampler, "batch", 1)
+    values = channels * model.representation.channels * model.representation.rows
+    work = windows * _window_bytes(model, precision, frames)
+    return _held_by(model) + work + _in_flight(sampler, windows, channels, values)
+
+
 def free_bytes(device: torch.device) -> int:
     """Return the free memory of a device.
 

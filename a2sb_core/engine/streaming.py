@@ -71,6 +71,22 @@ class Plan:
         """The damaged stretches of time, in seconds; None: anywhere."""
         return self.corruption.stretches(self.parameters)
 
+    def ranges(self, representation: Representation) -> Ranges:
+        """Return the frames that the sampler works on; the last may be endless."""
+        return needed_ranges(self.sampler, self.stretches, representation)
+
+    def frames(self, representation: Representation) -> int | None:
+        """Return the frames of the whole recording; None: nobody knows."""
+        if self.samples is None:
+            return None
+        own = representation.sample_rate
+        return representation.frames(resampled_length(self.samples, self.sample_rate, own))
+
+    def frames_to_sample(self, representation: Representation) -> int | None:
+        """Return how many of the frames the sampler works on."""
+        frames = self.frames(representation)
+        return None if frames is None else _count(self.ranges(representation), frames)
+
 
 class Restoration:
     """One recording on its way through a model.
@@ -104,11 +120,11 @@ class Restoration:
         own = representation.sample_rate
         self.channels, self.is_open = channels, True
         first, start = self._beginning(channels)
-        ranges = needed_ranges(plan.sampler, plan.stretches, representation)
+        ranges = plan.ranges(representation)
         if start:
             ranges = _joined(plan.sampler.needed(()), _overlaps(ranges, start, ENDLESS))
         self.ranges = ranges
-        self.counter = _Counter(ranges, self._frames_in_all(), self.progress)
+        self.counter = _Counter(ranges, plan.frames(representation), self.progress)
         self.sampling = plan.sampler.stream(
             Halving(self.model.denoiser()), self.model.bridge, self.noise, self.counter.add
         )
@@ -159,14 +175,6 @@ class Restoration:
             self.change.append(torch.from_numpy(self.back.finish()))
         self.counter.finish()
         return self._ready(is_last=True)
-
-    def _frames_in_all(self) -> int | None:
-        if self.plan.samples is None:
-            return None
-        own = self.representation.sample_rate
-        return self.representation.frames(
-            resampled_length(self.plan.samples, self.plan.sample_rate, own)
-        )
 
     def _read(self, start: int, stop: int) -> Tensor:
         return self.work.read(start, stop).float().to(self.device)
@@ -237,7 +245,7 @@ class _Counter:
 
     def __init__(self, ranges: Ranges, frames: int | None, progress: Progress | None) -> None:
         self.progress, self.done = progress, 0.0
-        self.of = 0 if frames is None else sum(b - a for a, b in _overlaps(ranges, 0, frames))
+        self.of = 0 if frames is None else _count(ranges, frames)
 
     def add(self, frames: float) -> None:
         """Count frames; one of S steps counts as 1/S."""
@@ -268,6 +276,10 @@ def needed_ranges(
         for start, end in stretches
     )
     return sampler.needed(missing)
+
+
+def _count(ranges: Ranges, frames: int) -> int:
+    return sum(b - a for a, b in _overlaps(ranges, 0, frames))
 
 
 def _overlaps(ranges: Ranges, first: int, stop: int) -> Ranges:
