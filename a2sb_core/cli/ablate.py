@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from a2sb_core.cli import completing
 from a2sb_core.cli.output import progress
 from a2sb_core.errors import A2SBError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def ablate(
     source: Annotated[
         str, typer.Argument(metavar="CONFIG", help="The base: a YAML file of a training run, or "
-                            "the name of a preset.")
+                            "the name of a preset.", autocompletion=completing.configurations)
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", show_default=False,
@@ -45,14 +46,16 @@ def ablate(
     tasks: Annotated[
         list[str] | None,
         typer.Option(metavar="LIST", show_default="as of a2sb evaluate",
-                     help="Protocols: bandwidth-KHZk, gap-MS, or names of --protocols.")
+                     help="Protocols: bandwidth-KHZk, gap-MS, or names of --protocols.",
+                     autocompletion=completing.protocols)
     ] = None,
     protocols: Annotated[
         Path | None, typer.Option(metavar="YAML", help="Protocols of your own.")
     ] = None,
     metrics: Annotated[
         list[str] | None,
-        typer.Option(metavar="LIST", show_default="as of a2sb evaluate", help="Metrics.")
+        typer.Option(metavar="LIST", show_default="as of a2sb evaluate", help="Metrics.",
+                     autocompletion=completing.metrics)
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips.")] = None,
     reference: Annotated[
@@ -70,8 +73,12 @@ def ablate(
                            "train.yaml.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the evaluation.")] = 0,
-    device: Annotated[str, typer.Option(help="Of the evaluation.")] = "auto",
-    precision: Annotated[str, typer.Option(help="Of the evaluation.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="Of the evaluation.", autocompletion=completing.devices)
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="Of the evaluation.", autocompletion=completing.precisions)
+    ] = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Processes that evaluate.")] = 1,
     figures: Annotated[
         bool, typer.Option("--figures", help="Also draw the figures of a2sb evaluate.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a2sb_core.cli.options import ConfigArgument, SetOption
 from a2sb_core.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -23,13 +24,6 @@ class ConfigType(StrEnum):
     model = "model"
 
 
-Source = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a preset.")
-]
-Overrides = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="PATH=VALUE", help="Change a field; repeatable."),
-]
 Kind = Annotated[
     ConfigType | None,
     typer.Option("--type", show_default="train where CONFIG has the field `model`",
@@ -44,7 +38,7 @@ def _config() -> None:
 
 @app.command()
 def show(
-    source: Source, overrides: Overrides = None, kind: Kind = None,
+    source: ConfigArgument, overrides: SetOption = None, kind: Kind = None,
     origins: Annotated[
         bool, typer.Option("--origins", help="One line a value, with where it came from: file and "
                            "line, preset, --set or default.")
@@ -69,7 +63,9 @@ def show(
 
 
 @app.command()
-def validate(source: Source, overrides: Overrides = None, kind: Kind = None) -> None:
+def validate(
+    source: ConfigArgument, overrides: SetOption = None, kind: Kind = None
+) -> None:
     """Say whether a configuration is valid, and what is wrong with it."""
     _resolve(source, overrides, kind)
     typer.echo(f"{source}: valid")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from a2sb_core.cli.options import DeviceOption, ModelOption
 from a2sb_core.cli.output import console, progress
 
 if TYPE_CHECKING:
@@ -50,11 +51,11 @@ def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")
     ] = Path("demo_output"),
-    model: Annotated[str, typer.Option(help="A name, a model folder, or a hub id.")] = "small",
+    model: ModelOption = "small",
     steps: Annotated[
         int | None, typer.Option(min=1, show_default="the model's", help="Network evaluations.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    device: DeviceOption = "auto",
     audio_format: Annotated[
         Format, typer.Option("--format", help="Of the audio that is written.")
     ] = Format.wav,

@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from a2sb_core.cli import completing
 from a2sb_core.cli.output import print_json
 
 
 def doctor(
     device: Annotated[
-        str, typer.Option(help="Of the self-test: auto, cpu, cuda, cuda:1, mps.")
+        str, typer.Option(help="Of the self-test: auto, cpu, cuda, cuda:1, mps.",
+                          autocompletion=completing.devices)
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:

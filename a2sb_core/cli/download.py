@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a2sb_core.cli import completing
 from a2sb_core.cli.models import format_bytes
 from a2sb_core.cli.output import print_json
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 def download(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="Of `a2sb models`, or an id of the hub.")
+        str, typer.Argument(metavar="NAME", help="Of `a2sb models`, or an id of the hub.",
+                            autocompletion=completing.models)
     ],
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit.", show_default=False)

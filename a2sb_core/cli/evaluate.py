@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from a2sb_core.cli import completing
+from a2sb_core.cli.options import DeviceOption, PrecisionOption
 from a2sb_core.cli.output import console, print_json, progress
 from a2sb_core.errors import A2SBError
 
@@ -37,18 +39,21 @@ def evaluate(
     tasks: Annotated[
         list[str] | None,
         typer.Option(metavar="LIST", show_default="bandwidth-4k,bandwidth-8k,gap-300",
-                     help="Protocols: bandwidth-KHZk, gap-MS, or names of --protocols.")
+                     help="Protocols: bandwidth-KHZk, gap-MS, or names of --protocols.",
+                     autocompletion=completing.protocols)
     ] = None,
     systems: Annotated[
         list[str] | None,
         typer.Option(metavar="LIST", show_default="small,band_replication",
                      help="Models (MODEL or MODEL@STEPS) and restorers, as NAME or "
-                     "NAME(OPTION=VALUE); the damaged audio always comes first.")
+                     "NAME(OPTION=VALUE); the damaged audio always comes first.",
+                     autocompletion=completing.systems)
     ] = None,
     metrics: Annotated[
         list[str] | None,
         typer.Option(metavar="LIST", show_default="LSD, SiSpec, ViSQOL",
-                     help="Metrics, as NAME or NAME(OPTION=VALUE).")
+                     help="Metrics, as NAME or NAME(OPTION=VALUE).",
+                     autocompletion=completing.metrics)
     ] = None,
     steps: Annotated[
         str, typer.Option(metavar="LIST", help="Every model once for each: 2,5,10.")
@@ -65,8 +70,8 @@ def evaluate(
     ] = Channels.mono,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     jobs: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
     figures: Annotated[
         bool, typer.Option("--figures", help="Draw spectrograms, magnitudes, phase residuals.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a2sb_core.cli import completing
 from a2sb_core.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ def _plugins() -> None:
 
 @app.command("list")
 def list_plugins(
-    kind: Annotated[str | None, typer.Option(help="Only this kind, such as sampler.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="Only this kind, such as sampler.",
+                                 autocompletion=completing.every_kind)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """List components by kind, and plugins that failed to load."""
@@ -76,7 +80,10 @@ def doctor(
 
 @app.command()
 def check(
-    distribution: Annotated[str, typer.Argument(metavar="DIST", help="As pip calls it.")],
+    distribution: Annotated[
+        str, typer.Argument(metavar="DIST", help="As pip calls it.",
+                            autocompletion=completing.distributions)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Check what an installed distribution adds against the laws of its kind (exit code 1)."""
@@ -103,7 +110,9 @@ def check(
 @app.command()
 def new(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What configurations call it.")],
-    kind: Annotated[str, typer.Option(help="Such as corruption or sampler.")] = "corruption",
+    kind: Annotated[
+        str, typer.Option(help="Such as corruption or sampler.", autocompletion=completing.kinds)
+    ] = "corruption",
     into: Annotated[Path, typer.Option(help="Where to make the plugin's folder.")] = Path(),
 ) -> None:
     """Write a new plugin: a distribution with a component and a test, both working."""

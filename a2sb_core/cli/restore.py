@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from a2sb_core.cli import batch
+from a2sb_core.cli import batch, completing
 from a2sb_core.cli import dry_run as forecast
 from a2sb_core.cli.damage import damage_asked, gaps_of, parameters_asked, sentence
+from a2sb_core.cli.options import DeviceOption, ModelOption, PrecisionOption
 from a2sb_core.cli.output import Progress, print_json, showing
 from a2sb_core.cli.sound import (
     BitDepth,
@@ -47,7 +48,7 @@ def restore(
                            help="The file to write; for several files a folder.")
     ],
     task: Annotated[
-        str, typer.Option(show_default=False,
+        str, typer.Option(show_default=False, autocompletion=completing.tasks,
                           help="bandwidth or inpaint; a model may know more tasks.")
     ],
     cutoff: Annotated[
@@ -67,14 +68,14 @@ def restore(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="Other tasks: what is known of the damage.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A name, a model folder, or a hub id.")] = "small",
+    model: ModelOption = "small",
     steps: Annotated[
         int | None, typer.Option(min=1, show_default="the model's",
                                  help="More are slower and finer.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
     max_memory: Annotated[
         str | None, typer.Option(metavar="SIZE", show_default="a share of what is free",
                                  help="What model and work may take of the device, as 2GB.")

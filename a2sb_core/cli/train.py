@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from a2sb_core.cli.options import ConfigArgument, SetOption
 from a2sb_core.cli.output import progress
 
 SMOOTHING = 0.05
@@ -16,13 +17,8 @@ SMOOTHING = 0.05
 
 
 def train(
-    source: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a preset.")
-    ],
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Change a field; repeatable.")
-    ] = None,
+    source: ConfigArgument,
+    overrides: SetOption = None,
     resume: Annotated[
         bool, typer.Option("--resume/--no-resume", help="Go on from the newest checkpoint.")
     ] = True,

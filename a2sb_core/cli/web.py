@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from a2sb_core.cli.options import DeviceOption, ModelOption
 from a2sb_core.errors import A2SBError
 
 USER = "a2sb"
@@ -30,8 +31,8 @@ def web(
         typer.Option(envvar=PASSWORD_NAME, show_envvar=True, show_default=False,
                      help=f"Asked of visitors, with the user name {USER}.")
     ] = None,
-    model: Annotated[str, typer.Option(help="A name, a model folder, or a hub id.")] = "small",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = "auto",
+    model: ModelOption = "small",
+    device: DeviceOption = "auto",
     max_minutes: Annotated[
         float, typer.Option(min=0.1, help="Of a recording: longer ones are refused.")
     ] = 30.0,
