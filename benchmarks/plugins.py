@@ -29,11 +29,13 @@ CALL = "from a2sb_core.cli import main; main()"
 def install(site: Path, count: int) -> None:
     """Write distributions of one plugin each, as pip would install them."""
     for k in range(count):
-        (site / f"dist_{k}.py").write_text(HOOK.format(k=k))
+        (site / f"dist_{k}.py").write_text(HOOK.format(k=k), encoding="utf8")
         info = site / f"dist_{k}-1.0.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: dist-{k}\nVersion: 1.0\n")
-        (info / "entry_points.txt").write_text(f"[a2sb]\npoint_{k} = dist_{k}\n")
+        metadata = f"Metadata-Version: 2.1\nName: dist-{k}\nVersion: 1.0\n"
+        (info / "METADATA").write_text(metadata, encoding="utf8")
+        points = f"[a2sb]\npoint_{k} = dist_{k}\n"
+        (info / "entry_points.txt").write_text(points, encoding="utf8")
 
 
 def seconds(arguments: list[str], site: Path, runs: int) -> tuple[float, float]:

@@ -28,7 +28,7 @@ def machine() -> dict[str, Any]:
 def _processor() -> str:
     """Return the name of the processor, where the system tells it."""
     path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
+    lines = path.read_text(encoding="utf8").splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
@@ -37,7 +37,8 @@ def write(folder: Path, name: str, about: Mapping[str, Any], rows: list[dict[str
     """Write ``folder``/``name``.json."""
     folder.mkdir(parents=True, exist_ok=True)
     record = {"machine": machine(), **about, "rows": rows}
-    (folder / f"{name}.json").write_text(json.dumps(record, indent=2, default=str) + "\n")
+    text = json.dumps(record, indent=2, default=str) + "\n"
+    (folder / f"{name}.json").write_text(text, encoding="utf8")
 
 
 def paired_seconds(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:

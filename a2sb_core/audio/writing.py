@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from a2sb_core.audio import names
 from a2sb_core.audio.arrays import FloatArray, as_wave, check_finite
 from a2sb_core.audio.formats import (
     FLOAT_DEPTHS,
@@ -65,9 +66,11 @@ def check_target(
         source: the input, which is never replaced.
 
     Raises:
-        AudioError: unknown format, missing folder, the input itself, or a file that exists.
+        AudioError: unknown format, missing folder, the input itself, a file that exists, or a
+            name that the system does not take.
     """
     path = Path(path)
+    _check_name(path)
     if path.is_dir():
         raise AudioError(f"{path} is a folder; name a file in it to write")
     if path.suffix.lower() not in FORMATS:
@@ -82,6 +85,22 @@ def check_target(
         raise AudioError(f"{path} is the input itself; choose another name for the output")
     if path.exists() and not overwrite:
         raise AudioError(f"{path} exists already; choose another name or allow overwriting")
+
+
+def _check_name(path: Path) -> None:
+    """Refuse what would fail at the end, or be written to a device."""
+    if fault := names.fault(path.name):
+        raise AudioError(f"the name of {path} {fault}; choose another one")
+    longest = max(path.name, _partial_name(), key=len)
+    if names.is_too_long(path.parent.absolute() / longest):
+        raise AudioError(
+            f"{path} is in a folder whose path is too long for Windows; choose another one, or let "
+            "Windows take long paths (its setting LongPathsEnabled)"
+        )
+
+
+def _partial_name() -> str:
+    return f".a2sb-{secrets.token_hex(8)}.part"
 
 
 class AudioWriter:
@@ -146,7 +165,7 @@ class AudioWriter:
             self._container = "RF64"
         self._overwrite = overwrite
         self._clip_mode = clip_mode
-        self._partial = self.path.with_name(f".a2sb-{secrets.token_hex(8)}.part")
+        self._partial = self.path.with_name(_partial_name())
         self._spool_path = self._partial.with_suffix(".spool")
         self._file: Any = None
         self._spool: BinaryIO | None = None
@@ -259,7 +278,7 @@ class AudioWriter:
         if self._container not in TAGLESS_CONTAINERS:
             write_tags(self._partial, self._tags or plain)
         check_target(self.path, overwrite=self._overwrite)  # it may have come up meanwhile
-        os.replace(self._partial, self.path)
+        put_in_place(self._partial, self.path)
 
     def _discard(self) -> None:
         if self._spool is not None:
@@ -292,6 +311,21 @@ class AudioWriter:
                 f"{self.channels} channels at {self.sample_rate} Hz: {detail}; free space, or "
                 "choose another folder or format, for instance .wav"
             ) from error
+
+
+def put_in_place(partial: str | os.PathLike[str], target: Path) -> None:
+    """Give a file that is whole its name, in place of what has it.
+
+    Raises:
+        AudioError: another program has that open (Windows), or it may not be replaced.
+    """
+    try:
+        os.replace(partial, target)
+    except PermissionError as error:
+        raise AudioError(
+            f"{target} can not be replaced: {error.strerror}; close what has it open, such as a "
+            "player, or choose another name"
+        ) from error
 
 
 def write(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from a2sb_core.audio import names
 from a2sb_core.audio.formats import FORMATS
 from a2sb_core.audio.media import AUDIO_SUFFIXES, is_installed
 from a2sb_core.errors import A2SBError, AudioError
@@ -101,7 +102,8 @@ def plan(
 
     Raises:
         AudioError: there is nothing to restore, two inputs would be written to one file, an input
-            would be written over, or ``folder`` lies within a folder to be searched.
+            would be written over, a name can not be had on this system, or ``folder`` lies within
+            a folder to be searched.
     """
     _check_template(template)
     pairs, seen = [], set()
@@ -111,6 +113,11 @@ def plan(
         seen.add(source.resolve())
         own = source.suffix if source.suffix.lower() in FORMATS else FALLBACK_SUFFIX
         name = template.format(stem=source.stem, ext=suffix or own)
+        if fault := names.fault(name):
+            raise AudioError(
+                f"{source} would be written as `{name}`: that name {fault}; choose another "
+                "--filename, or rename the input"
+            )
         pairs.append(Pair(source, folder / place / name))
     if not pairs:
         raise AudioError(
@@ -123,10 +130,11 @@ def plan(
 
 def _check_template(template: str) -> None:
     try:
-        names = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+        parsed = string.Formatter().parse(template)
+        fields = {name for _, name, _, _ in parsed if name is not None}
     except ValueError as error:
         raise AudioError(f"the file name `{template}` is no template: {error}") from error
-    unknown = sorted(names - set(FIELDS))
+    unknown = sorted(fields - set(FIELDS))
     if unknown or "/" in template or os.sep in template or not template:
         what = f"does not know {{{unknown[0]}}}" if unknown else "must be a name, not a path"
         raise AudioError(f"the file name `{template}` {what}; it may hold {{stem}} and {{ext}}")
@@ -175,16 +183,15 @@ def _readable() -> set[str]:
 def _check_targets(pairs: list[Pair]) -> None:
     by_target: dict[str, Path] = {}
     for pair in pairs:
-        # Some file systems do not tell upper from lower case.
-        other = by_target.setdefault(str(pair.target).casefold(), pair.source)
+        other = by_target.setdefault(names.one_key(pair.target), pair.source)
         if other is not pair.source:
             raise AudioError(
                 f"{other} and {pair.source} would both be written to {pair.target}; restore them "
                 "apart, or choose another --filename"
             )
-    sources = {pair.source.resolve() for pair in pairs}
+    sources = {names.one_key(pair.source.resolve()) for pair in pairs}
     for pair in pairs:
-        if pair.target.resolve() in sources:
+        if names.one_key(pair.target.resolve()) in sources:
             raise AudioError(
                 f"{pair.target} is an input itself; choose another folder or --filename"
             )

@@ -52,11 +52,11 @@ def save_model(
     try:
         staging.chmod(0o755)
         described = {**describe(model.config), "tasks": model.corruption.tasks()}
-        (staging / CONFIG_NAME).write_text(json.dumps(described, indent=2) + "\n")
+        (staging / CONFIG_NAME).write_text(json.dumps(described, indent=2) + "\n", encoding="utf8")
         save_file(_tensors(model, half), staging / WEIGHTS_NAME)
         (staging / WEIGHTS_NAME).chmod(0o644)
         for name, text in (notes or {}).items():
-            (staging / name).write_text(text)
+            (staging / name).write_text(text, encoding="utf8")
         if folder.exists():
             shutil.rmtree(folder)
         staging.rename(folder)

@@ -18,6 +18,7 @@ from torch import Tensor
 from a2sb_core.audio import files
 from a2sb_core.audio.formats import DEPTHS, KEEP
 from a2sb_core.audio.pipes import PipeReader, PipeWriter
+from a2sb_core.audio.writing import put_in_place
 from a2sb_core.engine.part import Part, refuse_part
 from a2sb_core.engine.stereo import Stereo, channels_of, check_stereo, form, restore_form
 from a2sb_core.errors import AudioError
@@ -204,12 +205,19 @@ def _is_same_format(audio: Source, target: Path, output_rate: int) -> bool:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file so that the target is never there half."""
-    handle, partial = tempfile.mkstemp(prefix=f".{target.name}-", dir=target.parent)
-    os.close(handle)
+    """Copy a file so that the target is never there half.
+
+    Raises:
+        AudioError: it can not be written.
+    """
     try:
-        shutil.copyfile(source, partial)
-        shutil.copymode(source, partial)
-        os.replace(partial, target)
-    finally:
-        Path(partial).unlink(missing_ok=True)
+        handle, partial = tempfile.mkstemp(prefix=".a2sb-", dir=target.parent)
+        os.close(handle)
+        try:
+            shutil.copyfile(source, partial)
+            shutil.copymode(source, partial)
+            put_in_place(partial, target)
+        finally:
+            Path(partial).unlink(missing_ok=True)
+    except OSError as error:
+        raise AudioError(f"{target} can not be written: {error.strerror or error}") from error

@@ -36,7 +36,8 @@ def local_folder(source: str | Path) -> Path | None:
     if Path(source).is_dir():
         return Path(source)
     known = [entry.name for entry in default_registry().entries("model")]
-    if str(source) in known or ":" in str(source):
+    is_qualified = ":" in str(source) and not Path(source).drive  # such as C:/models
+    if str(source) in known or is_qualified:
         return Path(str(default_registry().resolve("model", str(source))))
     if str(source).count("/") == 1 and not str(source).startswith((".", "/", "~")):
         return None

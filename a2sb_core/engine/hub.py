@@ -311,11 +311,13 @@ def _remove(path: Path) -> None:
 def _remember(storage: Path, listing: Listing) -> None:
     """Note in the cache which commit a branch or tag stands for."""
     ref = storage / "refs" / listing.revision
-    known = ref.read_text() if ref.is_file() else None
+    known = ref.read_text(encoding="utf8") if ref.is_file() else None
     if listing.revision == listing.commit or known == listing.commit:
         return
     ref.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=ref.parent, delete=False) as file:
+    with tempfile.NamedTemporaryFile(
+        "w", dir=ref.parent, delete=False, encoding="utf8"
+    ) as file:
         file.write(listing.commit)
     os.replace(file.name, ref)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from a2sb_core.audio import names
 from a2sb_core.errors import AudioError
 
 HEADER_BYTES = 1 << 14
@@ -119,8 +121,12 @@ class Part:
 
 
 def part_path(target: Path) -> Path:
-    """Return where the part of a target is kept."""
-    return target.with_name(f".{target.name}.part")
+    """Return where the part of a target is kept; a name that would be too long is shortened."""
+    name = f".{target.name}.part"
+    if names.fault(name):
+        digest = hashlib.sha256(target.name.encode("utf-8", "surrogatepass")).hexdigest()
+        name = f".a2sb-{digest[:32]}.part"
+    return target.with_name(name)
 
 
 def refuse_part(target: Path, resume: bool) -> None:

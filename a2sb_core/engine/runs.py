@@ -93,7 +93,7 @@ def write_checkpoint(state: dict[str, Any], run: Path, step: int, keep: int) -> 
                 torch.save(state, file)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.rename(path)
+            partial.replace(path)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise

@@ -314,7 +314,7 @@ class Trainer:
             str(self.device), earlier=path,
         ))
         with writing(path):
-            path.write_text(text)
+            path.write_text(text, encoding="utf8")
         return text
 
     def _state(self) -> dict[str, Any]:
