@@ -11,6 +11,8 @@ from a2sb_core.cli.evaluation_figures import COLOURS
 
 WIDTH, HEIGHT = 3.4, 2.9
 """Inches of a panel."""
+VALUE_HEIGHT = 0.22
+"""Inches of a value that is no number."""
 
 
 def draw(
@@ -18,8 +20,8 @@ def draw(
 ) -> Path:
     """Draw a panel for each task and metric.
 
-    The axis with the most values is drawn along x, to scale where all are numbers; there is a line
-    for each combination of the others. A dashed line is the damaged audio.
+    The axis with the most values is drawn along x and to scale where all are numbers, else along
+    y; there is a line for each combination of the others. A dashed line is the damaged audio.
 
     Args:
         rows: of :func:`a2sb_core.engine.ablation_report.rows_of`.
@@ -31,9 +33,13 @@ def draw(
 
     tasks = list(dict.fromkeys(row["task"] for row in rows))
     along = max(axes, key=lambda axis: (len(axes[axis]), _numbers(axes[axis]) is not None))
-    size = (WIDTH * len(arrows), HEIGHT * len(tasks) + 0.5)
+    is_scaled = _numbers(axes[along]) is not None
+    height = HEIGHT if is_scaled else max(HEIGHT, 0.8 + VALUE_HEIGHT * len(axes[along]))
+    size = (WIDTH * len(arrows), height * len(tasks) + 0.5)
     figure = Figure(figsize=size, dpi=100, layout="constrained")
-    panels = figure.subplots(len(tasks), len(arrows), squeeze=False)
+    panels = figure.subplots(
+        len(tasks), len(arrows), squeeze=False, sharey=False if is_scaled else "row"
+    )
     for line, task in zip(panels, tasks, strict=True):
         for panel, (metric, arrow) in zip(line, arrows.items(), strict=True):
             own = [row for row in rows if row["task"] == task]
@@ -50,26 +56,45 @@ def _panel(
 ) -> None:
     numbers = _numbers(values)
     places = dict(zip(values, numbers or range(len(values)), strict=True))
-    curves: dict[str, list[tuple[float, float]]] = {}
+    curves, lines = _curves(rows, metric, along, places)
+    for k, (label, points) in enumerate(curves.items()):
+        at, means = zip(*sorted(points), strict=True)
+        xy = (at, means) if numbers else (means, at)
+        style = {"linestyle": "-" if numbers else "", "color": COLOURS[k % len(COLOURS)]}
+        panel.plot(*xy, marker="o", label=label or along, **style)
+    if numbers:
+        panel.set_xticks(list(numbers), values, fontsize=8)
+        panel.set_xlabel(along, fontsize=8)
+    else:
+        # What the cells differ in is to be seen: the damaged audio may lie far outside.
+        panel.set_xlim(*panel.get_xlim())
+        panel.set_ylim(len(values) - 0.5, -0.5)
+        panel.set_yticks(range(len(values)), values, fontsize=8)
+    for label, mean in lines.items():
+        draw_line = panel.axhline if numbers else panel.axvline
+        draw_line(mean, color="0.6", linestyle="--", label=label)
+    panel.tick_params(labelsize=8)
+    panel.grid(alpha=0.25)
+
+
+Curves = dict[str, list[tuple[float, float]]]
+
+
+def _curves(
+    rows: Sequence[dict[str, Any]], metric: str, along: str, places: dict[str, Any]
+) -> tuple[Curves, dict[str, float]]:
+    """Return (place, mean) of the cells by what else is varied, and the mean of the others."""
+    curves: Curves = {}
+    lines: dict[str, float] = {}
     for row in rows:
         mean = row["metrics"][metric]["mean"]
         mean = math.nan if mean is None else mean
         if not row["choices"]:
-            panel.axhline(mean, color="0.6", linestyle="--", label=row["system"])
+            lines[row["system"]] = mean
             continue
         others = [f"{k}={v}" for k, v in row["choices"].items() if k != along]
         curves.setdefault(", ".join(others), []).append((places[row["choices"][along]], mean))
-    for k, (label, points) in enumerate(curves.items()):
-        style = "-" if numbers else ""
-        x, y = zip(*sorted(points), strict=True)
-        colour = COLOURS[k % len(COLOURS)]
-        panel.plot(x, y, marker="o", linestyle=style, color=colour, label=label or along)
-    panel.set_xticks(list(places.values()), list(places), fontsize=8)
-    if not numbers:
-        panel.set_xlim(-0.5, len(values) - 0.5)
-    panel.set_xlabel(along, fontsize=8)
-    panel.tick_params(axis="y", labelsize=8)
-    panel.grid(alpha=0.25)
+    return curves, lines
 
 
 def _numbers(values: Sequence[str]) -> list[float] | None:
