@@ -80,6 +80,7 @@ class Checker:
         known = {
             "a2sb": self.a2sb, "make": self.make, "python": self.python, "pip": self.pip,
             "pytest": self.pytest, "accelerate": self.accelerate, "ruff": self.ruff,
+            "docker": self.docker,
         }
         if program in known:
             known[program](words[1:])
@@ -282,6 +283,24 @@ class Checker:
     def ruff(self, words):
         require(words[0] == "check", f"ruff {words[0]}")
         self.reads(words[1])
+
+    def docker(self, words):
+        """Look for the target in the Dockerfile, and at what is run in the image."""
+        text, parser = (ROOT / "Dockerfile").read_text(), argparse.ArgumentParser()
+        if words[0] == "build":
+            for name in ("--target", "-t", "--build-arg", "folder"):
+                parser.add_argument(name, nargs=None)
+            asked = parser.parse_args(words[1:])
+            argument = (asked.build_arg or "EXTRAS").partition("=")[0]
+            require(re.search(rf"^FROM .* AS {asked.target}$", text, re.MULTILINE), asked.target)
+            require(re.search(rf"^ARG {argument}\b", text, re.MULTILINE), argument)
+            return self.writes(asked.t)
+        require(words[:2] == ["run", "--rm"], "no check for it")
+        for name in ("-v", "-p", "-e", "--user", "--gpus", "image"):
+            parser.add_argument(name)
+        asked, _ = parser.parse_known_args(words[2:])
+        require(asked.image in self.made, f"image {asked.image} is not made before")
+        self.a2sb(words[words.index(asked.image) + 1 :])
 
     def accelerate(self, words):
         from accelerate.commands.launch import launch_command_parser

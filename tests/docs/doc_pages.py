@@ -14,7 +14,7 @@ PAGES = [
 ]
 PROGRAMS = {
     "a2sb", "accelerate", "make", "pip", "pytest", "python", ".ci/run", ".venv/bin/python",
-    ".venv/bin/ruff", "arecord", "aplay",
+    ".venv/bin/ruff", "arecord", "aplay", "docker",
 }
 FILE = re.compile(r"# ([\w./-]+\.(?:py|yaml|toml))\n")
 END = {"|", ">"}

@@ -93,6 +93,8 @@ def _tasks(page):
     "python benchmarks streaming --minutez 5", "python benchmarks nothing", "python gone.py",
     "pip install -e '.[devel]'", "pytest tests/gone", ".ci/walk",
     "accelerate launch a2sb train run.yaml", "a2sb plugins list --kind smapler",
+    "docker build --target gpu -t a2sb .", "docker run --rm a2sb doctor",
+    "docker build --target cpu --build-arg EXTRA=web -t a2sb .", "a2sb doctor --device gpu",
 ])
 def test_wrong_commands_are_found(line):
     (words,) = commands(line)[0]
@@ -328,7 +330,7 @@ def test_recordings_are_restored_as_the_pages_say(desk, monkeypatch):
         for words in made_by(page):
             if words[:2] not in (["a2sb", "restore"], ["a2sb", "analyze"]) or "-" in words:
                 continue
-            if "--model" in words or "--resume" in words:
+            if {"--model", "--resume", "--device"} & set(words):
                 continue
             extra = ["--overwrite"] if words[1] == "restore" else []
             done = CliRunner().invoke(app, [*words[1:], *extra])
