@@ -1,11 +1,14 @@
 // One clock for all versions: they run together, and all but one are muted.
 let audios = [], active = 0, shown = null, view = null;
-const DRIFT_S = 0.03;
+const DRIFT_S = 0.03, TIMES = 4;
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
 const add = (place, tag, fields) => place.appendChild(Object.assign(document.createElement(tag), fields));
 const url = (path) => "gradio_api/file=" + path.split("/").map(encodeURIComponent).join("/");
-const clock = (seconds) =>
-  `${Math.floor(seconds / 60)}:${(seconds % 60).toFixed(1).padStart(4, "0")}`;
+const titled = (name) => name[0].toUpperCase() + name.slice(1);
+const clock = (seconds) => {
+  const tenths = Math.round(10 * seconds);
+  return `${Math.floor(tenths / 600)}:${((tenths % 600) / 10).toFixed(1).padStart(4, "0")}`;
+};
 
 function build() {
   view = props.value ? JSON.parse(props.value) : null;
@@ -15,6 +18,7 @@ function build() {
   if (key !== shown) {
     shown = key;
     stop();
+    audios.forEach((audio) => audio.removeAttribute("src"));
     audios = view ? view.versions.map((one) => Object.assign(new Audio(url(one.audio)), { preload: "auto" })) : [];
     active = Math.max(0, audios.length - 1);
   }
@@ -25,13 +29,18 @@ function draw() {
   const [chosen, plots] = ["switch", "plots"].map(part);
   for (const place of [chosen, plots]) place.replaceChildren();
   view.versions.forEach((one, index) => {
-    add(chosen, "button", { type: "button", textContent: one.name, onclick: () => choose(index) });
+    add(chosen, "button", { type: "button", textContent: titled(one.name), onclick: () => choose(index) });
     drawPlot(plots, one, index);
   });
-  const said = [];
+  const times = part("times");
+  times.replaceChildren();
+  for (let i = 0; i <= TIMES; i++) {
+    const share = i / TIMES;
+    add(times, "span", { textContent: clock(share * view.duration_s) }).style.left = `${100 * share}%`;
+  }
+  const said = ["kHz against time."];
   if (view.cutoff !== null) said.push("Dashed line: where the energy ends.");
-  if (view.gaps_s.length) said.push("Stripes: gaps.");
-  said.push("Keys: space plays, X switches, arrows seek.");
+  if (view.gaps_s.length) said.push("Dashed stripes: gaps.");
   part("legend").textContent = said.join(" ");
   part("play").onclick = toggle;
   plots.onkeydown = press;
@@ -52,10 +61,12 @@ function drawPlot(plots, one, index) {
     style.width = `${(100 * (end - start)) / view.duration_s}%`;
   }
   if (view.cutoff !== null) {
-    add(stage, "div", { className: "cutoff" }).style.bottom = `${100 * view.cutoff}%`;
+    const line = add(stage, "div", { className: "cutoff" });
+    line.style.bottom = `${100 * view.cutoff}%`;
+    add(line, "span", { textContent: `${Math.round(view.cutoff_hz)} Hz` });
   }
   add(stage, "div", { className: "head" });
-  add(stage, "span", { className: "label", textContent: one.name });
+  add(stage, "span", { className: "label", textContent: titled(one.name) });
   stage.onclick = (event) => {
     const box = stage.getBoundingClientRect();
     seek((view.duration_s * (event.clientX - box.left)) / box.width);
@@ -99,14 +110,15 @@ function tick() {
   if (view && audios.length) {
     const main = audios[active];
     for (const audio of audios) {
-      if (audio !== main && !main.paused && Math.abs(audio.currentTime - main.currentTime) > DRIFT_S) {
+      if (audio !== main && !main.paused && !audio.seeking && Math.abs(audio.currentTime - main.currentTime) > DRIFT_S) {
         audio.currentTime = main.currentTime;
       }
     }
     const share = Math.min(1, main.currentTime / view.duration_s);
     element.querySelectorAll(".head").forEach((head) => { head.style.left = `${100 * share}%`; });
     part("time").textContent = `${clock(main.currentTime)} / ${clock(view.duration_s)}`;
-    part("play").textContent = main.paused ? "Play" : "Pause";
+    part("play").classList.toggle("running", !main.paused);
+    part("play").setAttribute("aria-label", main.paused ? "Play" : "Pause");
     part("plots").setAttribute("aria-valuenow", main.currentTime.toFixed(1));
   }
   requestAnimationFrame(tick);

@@ -2,69 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import shutil
-import tempfile
-import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soundfile
+import typer
 
 from a2sb_core.audio import files
-from a2sb_core.audio.resample import resample
-from a2sb_core.cli.analyze import SEEN_RATE, examine
-from a2sb_core.cli.damage import sentence
-from a2sb_core.cli.demo import CLIP, cases
-from a2sb_core.cli.figures import TICKS_HZ, place, spectrogram_images
+from a2sb_core.cli.analyze import examine
+from a2sb_core.cli.damage import AUTO, damage_asked, sentence
+from a2sb_core.cli.demo import cases
 from a2sb_core.engine.batch import Outcome, Pair, attempt, plan
 from a2sb_core.engine.restorer import Restorer
-from a2sb_core.errors import A2SBError, AudioError, TaskError
-
-PREVIEW_BLOCK = 1 << 17
-HEARD_CHANNELS = 2
-
-
-class CancelledError(A2SBError):
-    """The user has had enough."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one visitor may ask for."""
-
-    minutes: float = 30.0
-    megabytes: int = 500
-    files: int = 100
-
-
-@dataclass
-class Session:
-    """One visitor: a folder of their own, and the wish to stop."""
-
-    folder: Path
-    stop: threading.Event = field(default_factory=threading.Event)
-
-    @classmethod
-    def new(cls, root: Path) -> Session:
-        """Make a session with an empty folder below ``root``."""
-        return cls(Path(tempfile.mkdtemp(prefix="session-", dir=root)))
-
-    def room(self) -> Path:
-        """Return an empty folder of this session."""
-        return Path(tempfile.mkdtemp(prefix="work-", dir=self.folder))
-
-    def close(self) -> None:
-        """Stop what runs, and remove all files."""
-        self.stop.set()
-        shutil.rmtree(self.folder, ignore_errors=True)
+from a2sb_core.errors import AudioError, TaskError
+from a2sb_core.web.session import Limits, Session
+from a2sb_core.web.view import clip, view
 
 
 @dataclass(frozen=True)
@@ -87,13 +44,14 @@ class Asked:
         Raises:
             TaskError: cutoff or gaps can not be read.
         """
-        known: dict[str, Any] = {"task": self.task, "steps": self.steps, "seed": self.seed,
-                                 "stereo": self.stereo}
-        if self.task == "bandwidth":
-            known["cutoff_hz"] = parse_number(self.cutoff, "the cutoff")
-        if self.task == "inpaint":
-            known["gaps_s"] = parse_gaps(self.gaps) or None
-        return known
+        hertz = self.cutoff.strip() if self.task == "bandwidth" else ""
+        gaps = self.gaps.replace(",", " ").split() if self.task == "inpaint" else []
+        try:
+            damage = damage_asked(self.task, hertz or AUTO, gaps, None)
+        except typer.BadParameter as error:
+            raise TaskError(error.message) from error
+        return {"task": self.task, "steps": self.steps, "seed": self.seed, "stereo": self.stereo,
+                **damage}
 
 
 @dataclass(frozen=True)
@@ -108,41 +66,8 @@ class Restored:
 OnStep = Callable[[int, int], None]
 
 
-def parse_gaps(text: str) -> list[tuple[float, float]]:
-    """Read stretches ``START:END`` in seconds, one a line or separated by commas.
-
-    Raises:
-        TaskError: one is malformed.
-    """
-    gaps = []
-    for part in text.replace(",", "\n").split():
-        start, _, end = part.partition(":")
-        try:
-            gaps.append((float(start), float(end)))
-        except ValueError:
-            raise TaskError(f"`{part}` is not START:END in seconds, such as 1.5:1.8") from None
-    return gaps
-
-
-def parse_number(text: str, what: str) -> float | None:
-    """Read a number above 0; empty gives None.
-
-    Raises:
-        TaskError: it is none.
-    """
-    if not text.strip():
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 < number < math.inf:
-        raise TaskError(f"{what} is a number above 0, or empty; got `{text.strip()}`")
-    return number
-
-
 def check(path: Path, limits: Limits) -> None:
-    """Refuse what is no audio, or too long.
+    """Refuse what is no audio, or too long: its header tells, so ten hours are refused at once.
 
     Raises:
         AudioError: so it is.
@@ -150,7 +75,7 @@ def check(path: Path, limits: Limits) -> None:
     minutes = files.info(path).duration_s / 60
     if minutes > limits.minutes:
         raise AudioError(
-            f"{path.name} is {minutes:.0f} minutes long, and this page takes {limits.minutes:g}: "
+            f"{path.name} is {minutes:.1f} minutes long, and this page takes {limits.minutes:g}: "
             "restore it on the command line, which takes any length"
         )
 
@@ -175,7 +100,7 @@ def restore(
     Raises:
         A2SBError: it can not be done; CancelledError: it was not to be.
     """
-    session.stop.clear()
+    session.check()
     check(path, limits)
     room, started = session.room(), time.monotonic()
     try:
@@ -196,14 +121,13 @@ def restore(
 def restore_many(
     session: Session, paths: list[Path], asked: Asked, limits: Limits, on_step: OnStep
 ) -> Iterator[Outcome]:
-    """Restore recordings in turn; yields what became of each, and ends where it is cancelled.
+    """Restore recordings in turn; yields what became of each, those left when cancelled, too.
 
     Raises:
         AudioError: there are none, or too many.
     """
     if len(paths) > limits.files:
         raise AudioError(f"{len(paths)} files are more than this page takes: {limits.files}")
-    session.stop.clear()
 
     def one(pair: Pair, step: OnStep, note: Callable[[str], None]) -> Any:
         check(pair.source, limits)
@@ -213,9 +137,9 @@ def restore_many(
         )
 
     for pair in plan(paths, session.room(), suffix=asked.suffix):
-        if session.stop.is_set():
-            return
-        yield attempt(pair, one, on_step)
+        outcome = Outcome(pair, "left") if session.stop.is_set() else attempt(pair, one, on_step)
+        was_stopped = outcome.status == "failed" and session.stop.is_set()
+        yield Outcome(pair, "left") if was_stopped else outcome
 
 
 def pack(session: Session, outcomes: list[Outcome]) -> Path | None:
@@ -232,44 +156,11 @@ def pack(session: Session, outcomes: list[Outcome]) -> Path | None:
 
 def example(session: Session, task: str) -> Path:
     """Write the shipped clip, damaged for a task, and return it."""
-    with resources.as_file(resources.files("a2sb_core.cli") / CLIP) as clip:
-        truth, info = files.read(clip)
-    (damaged,) = (case.damaged for case in cases(truth, info.sample_rate) if case.task == task)
+    truth, rate = clip()
+    (damaged,) = (case.damaged for case in cases(truth, rate) if case.task == task)
     path = session.room() / f"example_{task}.flac"
-    files.write(path, damaged, info.sample_rate)
+    files.write(path, damaged, rate)
     return path
-
-
-def view(
-    room: Path, versions: list[tuple[str, Path]], cutoff_hz: float | None, gaps_s: Any
-) -> dict[str, Any]:
-    """Make what the page plays and shows: sound and picture of each version, and marks."""
-    read = [files.read(path) for _, path in versions]
-    rate = max(SEEN_RATE, *(info.sample_rate for _, info in read))
-    shown, heard = [], []
-    for (name, _), (wave, info) in zip(versions, read, strict=True):
-        wave = np.nan_to_num(wave, nan=0.0, posinf=0.0, neginf=0.0)
-        shown.append(resample(wave.mean(axis=0, keepdims=True), info.sample_rate, rate))
-        sound = np.clip(wave[:HEARD_CHANNELS].T, -1, 1)
-        soundfile.write(room / f"{name}.flac", sound, info.sample_rate, subtype="PCM_16")
-        heard.append({"name": name, "audio": str(room / f"{name}.flac"),
-                      "image": str(room / f"{name}.png")})
-    spectrogram_images([Path(one["image"]) for one in heard], shown, rate)
-    return {
-        "versions": heard, "duration_s": read[0][1].duration_s, "sample_rate": rate,
-        "ticks": [{"label": f"{hz / 1000:g}", "at": place(hz, rate)}
-                  for hz in TICKS_HZ if hz < rate / 2],
-        **marks(rate, cutoff_hz, gaps_s),
-    }
-
-
-def marks(sample_rate: int, cutoff_hz: float | None, gaps_s: Any) -> dict[str, Any]:
-    """Return the marks of a view: the cutoff as a height, and the gaps."""
-    is_seen = cutoff_hz is not None and 0 < cutoff_hz < sample_rate / 2
-    return {
-        "cutoff": place(cutoff_hz, sample_rate) if cutoff_hz and is_seen else None,
-        "gaps_s": [list(gap) for gap in gaps_s],
-    }
 
 
 def _restore(
@@ -287,8 +178,7 @@ def _watched(session: Session, on_step: OnStep) -> OnStep:
     """Return ``on_step``, ending the work where the session asks for it."""
 
     def watched(done: int, of: int) -> None:
-        if session.stop.is_set():
-            raise CancelledError("cancelled: nothing was written")
+        session.check()
         on_step(done, of)
 
     return watched

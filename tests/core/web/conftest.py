@@ -1,5 +1,3 @@
-import json
-
 import numpy as np
 import pytest
 import soundfile
@@ -47,7 +45,3 @@ def long(tmp_path):
     rng = np.random.default_rng(1)
     soundfile.write(path, 0.1 * rng.standard_normal(120 * 8000), 8000)
     return path
-
-
-def loads(text):
-    return json.loads(text)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 import zipfile
 
 import numpy as np
@@ -33,10 +34,10 @@ def root(tmp_path_factory):
 def address(root, tiny):
     """The page, served; recordings of a minute at most."""
     from a2sb_core.cli.web import make
-    from a2sb_core.web.work import Limits
+    from a2sb_core.web.parts import Served
+    from a2sb_core.web.session import Limits
 
-    page, options = make(root, Limits(minutes=1.0, files=4), str(tiny), "cpu")
-    options |= {"quiet": True}
+    page, options = make(Served(root, Limits(minutes=1.0, files=4), str(tiny), "cpu"))
     _, url, _ = page.launch(server_name="127.0.0.1", prevent_thread_lock=True, **options)
     yield url
     page.close()
@@ -123,32 +124,75 @@ def listen(page):
     assert page.evaluate(muted) == [False, True]
 
 
-def test_cancel_stops_the_work(page, tmp_path):
-    path = tmp_path / "minute.wav"
+def slowly(page, folder):
+    """Begin to restore what will take long."""
+    path = folder / "minute.wav"
     soundfile.write(path, 0.1 * np.random.default_rng(0).standard_normal(50 * 16000), 16000)
     upload(page, path)
-    page.click("text=More")
-    page.fill("text=Steps >> xpath=ancestor::label >> css=input,textarea", "200")
+    page.click("text=Model, steps, seed, format")
+    page.locator(".steps input").first.fill("200")
     page.click("#restore")
     page.wait_for_function("document.body.innerText.includes('restoring')")
+
+
+@pytest.mark.slow
+def test_cancel_stops_the_work(page, tmp_path):
+    slowly(page, tmp_path)
     page.click("#cancel")
     page.wait_for_function("document.querySelector('#told').innerText.includes('Cancelled')")
+    page.wait_for_selector("#restore:visible")
     assert not page.is_visible("#download")
+
+
+@pytest.mark.slow
+def test_who_waits_may_cancel_and_who_leaves_makes_room(browser, address, page, torn, tmp_path):
+    first = browser.new_page()
+    first.set_default_timeout(WAIT_MS)
+    first.goto(address)
+    slowly(first, tmp_path)
+    upload(page, torn, words="1 gap found")
+    page.click("#restore")
+    page.wait_for_selector("#cancel:visible")
+    page.click("#cancel")  # while it waits
+    first.close()
+    page.wait_for_function("document.querySelector('#told').innerText.includes('Cancelled')")
+    page.wait_for_selector("#restore:visible")
+    page.click("#restore")
+    page.wait_for_selector("#download:visible")
+
+
+@pytest.mark.slow
+def test_files_of_who_has_left_are_removed(browser, address, root, monkeypatch):
+    monkeypatch.setenv("GRADIO_IS_E2E_TEST", "1")  # an hour takes a second
+    before = set(root.glob("session-*"))
+    visitor = browser.new_page()
+    visitor.set_default_timeout(WAIT_MS)
+    visitor.goto(address)
+    visitor.click("#example-gaps")
+    visitor.wait_for_selector(".stage img")
+    (own,) = set(root.glob("session-*")) - before
+    assert any(own.rglob("before.flac"))
+    visitor.close()
+    deadline = time.monotonic() + 20
+    while own.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not own.exists()
 
 
 @pytest.mark.parametrize(("make", "words"), [
     (lambda path: path.write_text("la la la"), "text.wav"),
-    (lambda path: soundfile.write(path, np.zeros(90 * 8000), 8000), "is 2 minutes long"),
+    (lambda path: soundfile.write(path, np.zeros(90 * 8000), 8000), "is 1.5 minutes long"),
 ])
 def test_what_is_no_audio_or_too_long_is_told(page, tmp_path, make, words):
     path = tmp_path / "text.wav"
     make(path)
     upload(page, path, words="")
     page.wait_for_selector(".toast-body, [data-testid=toast-body]")
-    assert words in page.inner_text("body")
+    assert words in page.inner_text("#told") and "uploads" not in page.inner_text("body")
     assert page.locator(".stage").count() == 0
 
 
+@pytest.mark.slow
 def test_many_files(page, torn, tmp_path):
     (tmp_path / "text.wav").write_text("no audio")
     page.get_by_role("tab", name="Many files").last.click()
@@ -166,13 +210,15 @@ def test_many_files(page, torn, tmp_path):
     assert name.startswith("torn tape") and name.endswith(".restored.wav")
 
 
+@pytest.mark.slow
 def test_a_password_is_asked_for(browser, root, tiny):
     from a2sb_core.cli.web import USER, make
-    from a2sb_core.web.work import Limits
+    from a2sb_core.web.parts import Served
+    from a2sb_core.web.session import Limits
 
-    made, options = make(root, Limits(), str(tiny), "cpu")
+    made, options = make(Served(root, Limits(), str(tiny), "cpu"))
     _, url, _ = made.launch(server_name="127.0.0.1", prevent_thread_lock=True,
-                            auth=(USER, "open sesame"), **(options | {"quiet": True}))
+                            auth=(USER, "open sesame"), **options)
     opened = browser.new_page()
     opened.set_default_timeout(WAIT_MS)
     try:

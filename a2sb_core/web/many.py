@@ -1,0 +1,107 @@
+"""The tab of many files: restored in turn, and packed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from a2sb_core.cli.batch import shown as as_text
+from a2sb_core.engine.batch import Outcome
+from a2sb_core.web import work
+from a2sb_core.web.parts import (
+    QUEUE,
+    TASKS,
+    Served,
+    as_options,
+    buttons,
+    hint,
+    session_state,
+    settings,
+    stop,
+    suffixes,
+    without_folders,
+)
+from a2sb_core.web.session import Session
+from a2sb_core.web.work import Asked
+
+COLUMNS = ["file", "result", "seconds", "notes"]
+HINT = "Drop recordings on the left: they are restored in turn, and packed into a ZIP file."
+WIDTHS: list[str | int] = ["32%", "18%", "10%", "40%"]
+STATUS = {"restored": "restored", "nothing": "nothing to restore, copied", "failed": "failed",
+          "left": "cancelled"}
+
+
+def lay_out(served: Served) -> None:
+    """Lay out the tab, and say what its buttons do."""
+    session = session_state()
+    with gr.Row():
+        with gr.Column(scale=2, min_width=320):
+            files = gr.File(label=f"Recordings, up to {served.limits.files}",
+                            file_count="multiple", file_types=suffixes(), elem_id="files")
+            task = gr.Radio(TASKS, value="bandwidth", label="Task", elem_id="task-many")
+            more = settings(served.model)
+            go = gr.Button("Restore all", variant="primary", size="lg", elem_id="restore-all")
+            cancel = gr.Button("Cancel", variant="stop", size="lg", elem_id="cancel-all",
+                               visible=False)
+        with gr.Column(scale=5, min_width=480):
+            told = gr.HTML(hint(HINT, served.root), elem_id="hint")
+            table = gr.Dataframe(headers=COLUMNS, column_widths=WIDTHS, interactive=False,
+                                 wrap=True, buttons=[], visible=False, elem_id="table")
+            result = gr.DownloadButton("Download all as ZIP", variant="primary", visible=False,
+                                       elem_id="download-all")
+    _wire(served, [session, files, task, *more], [table, result], [go, cancel, told])
+
+
+def _wire(served: Served, asked: list[Any], outputs: list[Any], shown: list[Any]) -> None:
+    """Restore all, and cancel."""
+    go, cancel, _ = shown
+    session, table = asked[0], outputs[0]
+
+    def begin(state: Session | None, paths: list[str] | None) -> tuple[Any, ...]:
+        if not paths:
+            raise gr.Error("Choose files first.", print_exception=False)
+        state = state or Session.new(served.root)
+        state.stop.clear()  # here, before the queue: who waits may cancel, too
+        seen = gr.update(visible=False), gr.update(value=[], visible=True)
+        return state, *buttons(is_running=True), *seen
+
+    def restored(
+        request: gr.Request, state: Session, paths: list[str], task: str, *chosen: Any,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  as gradio wants it
+    ) -> Iterator[tuple[Any, ...]]:
+        options = Asked(task, device=served.device, **as_options(*chosen))
+        outcomes: list[Outcome] = []
+
+        def step(done: int, of: int) -> None:
+            share = (len(outcomes) + (done / of if of else 0)) / len(paths)
+            progress(share, desc=f"{len(outcomes) + 1} of {len(paths)}")
+
+        def rows() -> list[list[Any]]:
+            return [_row(outcome, served.root) for outcome in outcomes]
+
+        yield gr.skip(), gr.update(visible=False)
+        with served.watch(request, state):
+            for one in work.restore_many(
+                state, [*map(Path, paths)], options, served.limits, step
+            ):
+                outcomes.append(one)
+                yield rows(), gr.skip()
+        packed = work.pack(state, outcomes)
+        yield rows(), gr.update(value=str(packed) if packed else None, visible=packed is not None)
+
+    begun = go.click(begin, asked[:2], [session, *shown, table], queue=False,
+                     show_progress="hidden")
+    ran = begun.success(restored, asked, outputs, concurrency_id=QUEUE, concurrency_limit=1,
+                        show_progress_on=table)
+    ran.then(lambda: buttons(is_running=False), None, [go, cancel], queue=False,
+             show_progress="hidden")
+    cancel.click(stop, session, None, queue=False)
+
+
+def _row(outcome: Outcome, root: Path) -> list[Any]:
+    notes = "; ".join(filter(None, (without_folders(outcome.error, root), *outcome.notes)))
+    name = as_text(Path(outcome.pair.source.name))
+    return [name, STATUS[outcome.status], round(outcome.seconds, 1), notes]
