@@ -6,6 +6,7 @@ import importlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,6 +15,9 @@ from a2sb_core.engine.installed import version_of
 
 LITTLE_BYTES = 1 << 30
 """Of a GPU's memory: about what a large model takes."""
+
+CGROUP = Path("/sys/fs/cgroup")
+"""Where Linux tells a container its limits."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,17 @@ def find_devices() -> Iterator[Found]:
     yield from _cuda()
     yield _xformers()
     yield _mps()
+
+
+def find_memory() -> tuple[int, int]:
+    """Return free and whole memory in bytes, of the container where that is held to less."""
+    memory = psutil.virtual_memory()
+    try:
+        most, used = (int((CGROUP / f"memory.{name}").read_text(encoding="utf8"))
+                      for name in ("max", "current"))
+    except (OSError, ValueError):  # no container of Linux, or one without a limit: "max"
+        return memory.available, memory.total
+    return min(memory.available, max(0, most - used)), min(memory.total, most)
 
 
 def _cpu() -> Found:

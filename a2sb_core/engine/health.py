@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from a2sb_core.audio import names
 from a2sb_core.engine import hardware, installed
 from a2sb_core.errors import A2SBError
 
@@ -82,6 +83,9 @@ def _python(_: str) -> Iterator[Check]:
         "python": platform.python_version(), "platform": platform.platform(),
         "executable": sys.executable,
     })
+    if not names.takes_long_paths():
+        yield Check("long paths", "note", f"Windows takes paths of at most {names.LONGEST_PATH} "
+                    "characters here", "turn on its setting LongPathsEnabled, or keep paths short")
     found = {name: os.environ[name] for name in SETTINGS if name in os.environ}
     if found:
         told = ", ".join(f"{name}={value}" for name, value in found.items())
@@ -170,12 +174,10 @@ def _devices(asked: str) -> Iterator[Check]:
 
 def _room(_: str) -> Iterator[Check]:
     """Tell of memory, and of the folders that are written to."""
-    import psutil
-
-    memory = psutil.virtual_memory()
-    told = f"{_gigabytes(memory.available)} of {_gigabytes(memory.total)} of memory are free"
-    facts = {"free_bytes": memory.available, "total_bytes": memory.total}
-    if memory.available < LITTLE_MEMORY:
+    free, total = hardware.find_memory()
+    told = f"{_gigabytes(free)} of {_gigabytes(total)} of memory are free"
+    facts = {"free_bytes": free, "total_bytes": total}
+    if free < LITTLE_MEMORY:
         yield Check("memory", "note", told, "close other programs, or give --max-memory", facts)
     else:
         yield Check("memory", "ok", told, facts=facts)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from packaging.requirements import Requirement
 
+from a2sb_core.audio import names
 from a2sb_core.engine import hardware, health, installed
 from a2sb_core.errors import ModelError
 from a2sb_core.plugins.doctor import Finding
@@ -75,13 +76,33 @@ def test_an_old_libsndfile_is_told(monkeypatch):
 
 
 def test_little_memory_and_room_are_notes(monkeypatch, tmp_path):
-    memory = SimpleNamespace(available=5e8, total=8e9)
-    monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
+    monkeypatch.setattr(hardware, "find_memory", lambda: (5e8, 8e9))
     monkeypatch.setattr(health.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     found = by_name(health._room("auto"))
     assert {check.state for check in found.values()} == {"note"}
     assert "0.5 GB of 8.0 GB" in found["memory"].told and "--max-memory" in found["memory"].advice
     assert found["this folder"].advice == "make room, or write elsewhere with -o"
+
+
+@pytest.mark.parametrize(("limit", "used", "expected"), [
+    ("3000", "1000", (2000, 3000)), ("3000", "4000", (0, 3000)), ("max", "1", (5000, 8000)),
+    ("9000000", "1", (5000, 8000)), (None, "1", (5000, 8000)),
+])
+def test_memory_is_that_of_the_container(limit, used, expected, monkeypatch, tmp_path):
+    memory = SimpleNamespace(available=5000, total=8000)
+    monkeypatch.setattr(hardware.psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(hardware, "CGROUP", tmp_path)
+    (tmp_path / "memory.current").write_text(used)
+    if limit is not None:
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+    assert hardware.find_memory() == expected
+
+
+def test_a_windows_of_short_paths_is_told(monkeypatch):
+    assert "long paths" not in by_name(health._python("auto"))
+    monkeypatch.setattr(names, "takes_long_paths", lambda: False)
+    check = by_name(health._python("auto"))["long paths"]
+    assert check.state == "note" and "LongPathsEnabled" in check.advice
 
 
 def test_folders_that_are_not_there_yet_and_those_of_others(monkeypatch, tmp_path):

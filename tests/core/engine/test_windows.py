@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 import soundfile
+import torch
 from engine_helpers import RATE, noise, write_samples
 
 from a2sb_core.audio import names
 from a2sb_core.engine import filing, finding
 from a2sb_core.engine.batch import plan
 from a2sb_core.engine.part import Part, part_path
+from a2sb_core.engine.runs import write_checkpoint
 from a2sb_core.errors import AudioError, ModelError, PluginError
 
 ROOT = Path(__file__).parents[3]
@@ -102,30 +104,49 @@ def test_a_copy_of_a_long_name_can_be_made(tmp_path):
     assert target.read_bytes() == source.read_bytes() and len(os.listdir(tmp_path)) == 2
 
 
-@pytest.fixture
-def locked(monkeypatch):
-    """Windows refuses to replace a file that a program has open."""
-    replace = os.replace
-
-    def refuse(source, target, **options):
-        if Path(target).suffix == ".wav":
-            raise PermissionError(13, "Access is denied", str(source), None, str(target))
-        replace(source, target, **options)
-
-    monkeypatch.setattr(os, "replace", refuse)
+def refuse(source, target):
+    """Windows does not replace a file that a program has open."""
+    raise PermissionError(13, "Access is denied", str(source), None, str(target))
 
 
 @pytest.mark.parametrize("cutoff_hz", [5000.0, None])
-def test_an_output_that_a_player_has_open(restorer, tmp_path, locked, cutoff_hz):
+def test_an_output_that_a_player_has_open(restorer, tmp_path, monkeypatch, cutoff_hz):
     """Written or copied: what was there stays, no scrap is left, and the message helps."""
     source, target = tmp_path / "in.wav", tmp_path / "out.wav"
     write_samples(source, noise(8000, 2).numpy().T)
     target.write_bytes(b"what is played")
+    monkeypatch.setattr(os, "replace", refuse)
     asked = {"cutoff_hz": cutoff_hz} if cutoff_hz else {}
     with pytest.raises(AudioError, match=r"out\.wav can not be replaced.*close what has it open"):
         restorer.restore_file(source, target, task="bandwidth", overwrite=True, **asked)
     assert target.read_bytes() == b"what is played"
     assert sorted(os.listdir(tmp_path)) == ["in.wav", "out.wav"]
+
+
+def test_a_long_recording_is_not_lost_where_its_output_is_open(restorer, tmp_path, monkeypatch):
+    source, target = tmp_path / "in.wav", tmp_path / "out.wav"
+    write_samples(source, noise(8000).numpy().T)
+    target.write_bytes(b"what is played")
+    monkeypatch.setattr(filing, "PART_FROM_S", 0.1)
+    asked = {"task": "bandwidth", "cutoff_hz": 5000.0, "overwrite": True}
+    with monkeypatch.context() as while_open:
+        while_open.setattr(os, "replace", refuse)
+        with pytest.raises(AudioError, match="close what has it open"):
+            restorer.restore_file(source, target, **asked)
+    assert part_path(target).exists()
+    restorer.restore_file(source, target, resume=True, **asked)
+    assert soundfile.info(target).frames == 8000 and not part_path(target).exists()
+
+
+def test_a_checkpoint_takes_the_place_of_one_of_the_same_step(tmp_path, monkeypatch):
+    """On Windows `rename` does not."""
+    def rename(path, target):
+        raise FileExistsError(17, "Cannot create a file when that file already exists")
+
+    monkeypatch.setattr(Path, "rename", rename)
+    for content in (1, 2):
+        path = write_checkpoint({"content": content}, tmp_path, 5, keep=2)
+    assert torch.load(path)["content"] == 2 and os.listdir(tmp_path) == [path.name]
 
 
 def test_a_copy_that_fails_is_told(tmp_path, monkeypatch):
