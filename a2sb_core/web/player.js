@@ -43,7 +43,8 @@ function draw() {
   if (view.gaps_s.length) said.push("Dashed stripes: gaps.");
   part("legend").textContent = said.join(" ");
   part("play").onclick = toggle;
-  plots.onkeydown = press;
+  part("whole").onkeydown = press;
+  plots.setAttribute("aria-valuemax", view.duration_s.toFixed(1));
   choose(active);
 }
 
@@ -97,6 +98,7 @@ function toggle() {
 }
 
 function press(event) {
+  if (event.key === " " && event.target.tagName === "BUTTON") return;  // presses that
   const now = audios.length ? audios[active].currentTime : 0;
   const does = {
     " ": toggle, x: () => choose((active + 1) % audios.length),

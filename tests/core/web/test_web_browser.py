@@ -117,6 +117,9 @@ def listen(page):
     assert first > 0.3 and abs(first - second) < 0.15
     page.click("[data-part=play]")
     assert page.evaluate("window.heard.every(one => one.paused)")
+    page.keyboard.press("x")  # also while a button has the focus
+    assert page.evaluate(muted) == [True, False]
+    page.keyboard.press("x")
     page.locator(".stage").nth(1).click(position={"x": 10, "y": 50})
     page.wait_for_function("window.heard.every(one => one.currentTime < 0.2)")
     assert page.locator(".stage").nth(1).get_attribute("class") == "stage active"
