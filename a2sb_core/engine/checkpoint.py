@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from a2sb_core.audio import names
 from a2sb_core.config.component import ComponentConfig
 from a2sb_core.config.load import validate
 from a2sb_core.config.run import ModelConfig
@@ -42,11 +43,13 @@ def save_model(
         notes: further text files of the folder, by name.
 
     Raises:
-        ModelError: the folder exists and ``overwrite`` is not set.
+        ModelError: the folder exists and ``overwrite`` is not set, or can not have this name.
     """
     folder = Path(folder)
     if folder.exists() and not overwrite:
         raise ModelError(f"{folder} exists already; choose another folder or allow overwriting")
+    if fault := names.fault(folder.name):
+        raise ModelError(f"the name of {folder} {fault}; choose another one")
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

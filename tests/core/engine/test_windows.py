@@ -149,6 +149,13 @@ def test_a_checkpoint_takes_the_place_of_one_of_the_same_step(tmp_path, monkeypa
     assert torch.load(path)["content"] == 2 and os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.parametrize("name", ["nul", "my:model", "model."])
+def test_a_model_folder_of_such_a_name_is_refused(name, restorer, tmp_path, windows):
+    with pytest.raises(ModelError, match="choose another one"):
+        restorer.save_pretrained(tmp_path / name)
+    assert not os.listdir(tmp_path)
+
+
 def test_a_copy_that_fails_is_told(tmp_path, monkeypatch):
     def fail(source, target):
         raise OSError(28, "No space left on device")
