@@ -54,7 +54,7 @@ def test_gaps_are_found(tmp_path, music, restore, arguments):
     soundfile.write(tmp_path / "in.wav", damaged, RATE, subtype="FLOAT")
     result = restore(tmp_path / "in.wav", tmp_path / "out.wav", *arguments, task="inpaint")
     assert result.exit_code == 0, result.stderr
-    assert "filling 2 gaps, 0.1002" in result.stdout
+    assert "filling 2 gaps, 0.1003 s" in result.stdout
     after = read(tmp_path / "out.wav")
     assert np.isfinite(after).all()
     assert np.abs(after[23000:26000]).max() > 1e-3
