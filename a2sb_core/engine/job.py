@@ -52,7 +52,14 @@ class Job:
             whole = survey.kept(self.blocks, None, self.sample_rate)
             yield from _after(survey.at_rate(whole, self.sample_rate, self.output_rate), skip)
             return
-        restoration = Restoration(self.model, self.plan, self.precision, self.progress, skip)
+        plan = self.plan
+        known, rate = plan.parameters, plan.output_rate
+        start = plan.corruption.polish_from(known, rate, skip)
+        polished = plan.corruption.polish(self._restored(plan, start), known, rate, start)
+        yield from _after(polished, skip - start)
+
+    def _restored(self, plan: Plan, skip: int) -> Iterator[Tensor]:
+        restoration = Restoration(self.model, plan, self.precision, self.progress, skip)
         for block in self.blocks:
             yield restoration.push(block)
         yield restoration.finish()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -118,6 +118,27 @@ class Corruption(Component, ABC):
             (C, n), sample by sample: what it says of one does not depend on the others.
         """
         return restored
+
+    def polish(
+        self, blocks: Iterable[Tensor], parameters: Any, sample_rate: int, first: int = 0
+    ) -> Iterator[Tensor]:
+        """Work on the restored recording, after the model; default: leave it as it is.
+
+        Args:
+            blocks: the result (C, n), block by block, from sample ``first``.
+            parameters: as :meth:`settle` returned them.
+            sample_rate: of the result, Hz.
+            first: what :meth:`polish_from` returned.
+
+        Yields:
+            the recording, in any blocks; it has as many samples, and the same ones outside of
+            :meth:`stretches`.
+        """
+        yield from blocks
+
+    def polish_from(self, parameters: Any, sample_rate: int, sample: int) -> int:
+        """Return from which sample :meth:`polish` must see a recording to make ``sample`` right."""
+        return sample
 
     def check(self, parameters: Any, duration_s: float, sample_rate: int) -> None:
         """Refuse parameters that do not lie within audio of that length and rate.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -228,6 +230,34 @@ def the_truth_is_kept(case: Case) -> None:
         require_close(whole, wave, 1e-6, f"clean audio {what}")
         piece = corruption.reconcile(wave[:, 100:300], damaged[:, 100:300], known)
         require_close(piece, whole[:, 100:300], 0.0, f"samples 100 to 300 {what}")
+
+
+@law(KIND)
+def polishing_in_pieces(case: Case) -> None:
+    """Polished in any blocks and from any place, a result is the same, and outside as it was."""
+    corruption = build(case)
+    wave = sound(SAMPLES)
+    for parameters in _drawn(corruption, 1):
+        def polished(blocks: Iterable[Tensor], first: int = 0, known: Any = parameters) -> Tensor:
+            return torch.cat(list(corruption.polish(iter(blocks), known, RATE, first)), dim=-1)
+
+        what = f"polished with {parameters!r}"
+        whole = polished([wave])
+        require(whole.shape == wave.shape, f"{what}, {tuple(wave.shape)} is {tuple(whole.shape)}")
+        in_blocks = polished(torch.split(wave, 997, dim=-1))
+        require_close(in_blocks, whole, 0.0, f"audio in blocks and as a whole, {what}")
+        middle = SAMPLES // 2
+        first = corruption.polish_from(parameters, RATE, middle)
+        require(0 <= first <= middle, f"polish_from({middle}) is {first}")
+        part = polished([wave[:, first:]], first)[:, middle - first :]
+        require_close(part, whole[:, middle:], 0.0, f"from sample {middle} on, {what}")
+        kept = torch.ones(SAMPLES, dtype=torch.bool)
+        for start, end in corruption.stretches(parameters) or ((0, SECONDS),):
+            kept[math.floor(start * RATE) : math.ceil(end * RATE)] = False
+        require(
+            torch.equal(whole[:, kept], wave[:, kept]),
+            f"{what}, samples outside of the damaged stretches change",
+        )
 
 
 @law(KIND)

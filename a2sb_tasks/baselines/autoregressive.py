@@ -44,20 +44,29 @@ class Autoregressive(GapFiller):
         sides = [side for side in (left, right) if len(side) > LEAST_ORDER]
         if not sides or not any(np.any(side) for side in sides):
             return np.zeros(stop - start)
-        longest = max(len(side) for side in sides)
-        shortest = min(len(side) for side in sides)
-        order = min(self.config.order, longest // 3, shortest - 1)
-        model = burg(sides, order)
-        if len(sides) == 1:
-            if sides[0] is left:
-                return extrapolate(left, model, stop - start)
-            return extrapolate(right[::-1], model, stop - start)[::-1]
-        filled = np.concatenate([left, np.zeros(stop - start), right])
-        gap = slice(len(left), len(left) + stop - start)
-        filled[gap] = interpolate(filled, gap.start, gap.stop, model)
-        for _ in range(self.config.iterations - 1):
-            filled[gap] = interpolate(filled, gap.start, gap.stop, burg([filled], order))
-        return filled[gap]
+        order = self.config.order
+        if len(sides) == 2:
+            return interpolate_between(left, right, stop - start, order, self.config.iterations)
+        model = burg(sides, min(order, len(sides[0]) // 3))
+        if sides[0] is left:
+            return extrapolate(left, model, stop - start)
+        return extrapolate(right[::-1], model, stop - start)[::-1]
+
+
+def interpolate_between(
+    left: Array, right: Array, length: int, order: int, iterations: int
+) -> Array:
+    """Return ``length`` samples between two sides, in as many rounds of estimate and filling.
+
+    The order is lowered where the sides are short.
+    """
+    order = min(order, max(len(left), len(right)) // 3, min(len(left), len(right)) - 1)
+    filled = np.concatenate([left, np.zeros(length), right])
+    gap = slice(len(left), len(left) + length)
+    filled[gap] = interpolate(filled, gap.start, gap.stop, burg([left, right], order))
+    for _ in range(iterations - 1):
+        filled[gap] = interpolate(filled, gap.start, gap.stop, burg([filled], order))
+    return filled[gap]
 
 
 def burg(segments: Sequence[Array], order: int) -> Array:

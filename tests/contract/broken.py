@@ -369,6 +369,23 @@ class TrustsTheDamage(Hiss):
         return damaged
 
 
+@breaks("polishing_in_pieces")
+class PolishesBlocks(Hiss):
+    def polish(self, blocks, parameters, sample_rate, first=0):
+        for block in blocks:
+            yield block / block.abs().amax()
+
+
+@breaks("polishing_in_pieces")
+class PolishesTheKnown(Octave):
+    def stretches(self, parameters):
+        return ((0.1, 0.2),)
+
+    def polish(self, blocks, parameters, sample_rate, first=0):
+        for block in blocks:
+            yield 0.5 * block
+
+
 @breaks("parameters_lie_in_their_ranges", ranges={"low_hz": (2000, 3000)})
 class TooHigh(Octave):
     def draw(self, duration_s, generator):

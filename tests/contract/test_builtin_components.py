@@ -50,7 +50,7 @@ SETTINGS = {
     },
     "corruption": {
         "bandwidth": [({}, {"ranges": {"cutoff_hz": (2000, 16000)}})],
-        "inpainting": [({}, {}), ({"edges": "inside"}, {})],
+        "inpainting": [({}, {}), ({"edges": "inside", "tones": True}, {})],
         "mixture": [
             ({"parts": ({"corruption": "bandwidth"}, {"corruption": "inpainting"})},
              {"ranges": {"part": (0, 1)}}),

@@ -26,8 +26,8 @@ OWN = {
         "items_are_not_changed", "missing_is_boolean", "damage_is_done", "masks_know_no_rows",
         "untouched_outside_missing",
         "observe_looks_at_the_known_only", "observing_in_pieces",
-        "the_truth_is_kept", "parameters_lie_in_their_ranges", "draws_vary", "tasks_are_served",
-        "looking_for_damage",
+        "the_truth_is_kept", "polishing_in_pieces", "parameters_lie_in_their_ranges",
+        "draws_vary", "tasks_are_served", "looking_for_damage",
     ],
     "bridge": [
         "ends_are_fixed", "finite_near_the_ends", "steps_compose",
