@@ -18,7 +18,7 @@ from a2sb_core.cli.output import Progress, console
 from a2sb_core.errors import AudioError
 
 if TYPE_CHECKING:
-    from a2sb_core.engine.batch import Outcome, Pair, RestoreOne, Status
+    from a2sb_core.engine.batch import Engine, Outcome, Pair, Status
 
 SOME_FAILED = 3
 """Exit code where some files failed; the others are done."""
@@ -37,10 +37,8 @@ class Options:
     quiet: bool = False
 
 
-def restore_all(pairs: list[Pair], options: Options, load: Callable[[], RestoreOne]) -> None:
-    """Restore files in turn, print a summary, and exit with a code that says how it went.
-
-    ``load`` is called once, when the first file needs it.
+def restore_all(pairs: list[Pair], options: Options, engine: Engine) -> None:
+    """Restore files, print a summary, and exit with a code that says how it went.
 
     Raises:
         AudioError: targets are there, and neither replaced nor skipped.
@@ -48,7 +46,7 @@ def restore_all(pairs: list[Pair], options: Options, load: Callable[[], RestoreO
     """
     _refuse_existing(pairs, options)
     started = time.monotonic()
-    outcomes = _run(pairs, options, load)
+    outcomes = _run(pairs, options, engine)
     if not options.quiet:
         _summary(outcomes, time.monotonic() - started)
     if options.report is not None:
@@ -61,34 +59,31 @@ def restore_all(pairs: list[Pair], options: Options, load: Callable[[], RestoreO
 
 
 def _refuse_existing(pairs: list[Pair], options: Options) -> None:
-    there = [pair.target for pair in pairs if pair.target.exists()]
-    if there and not (options.overwrite or options.skip_existing):
+    if options.overwrite or options.skip_existing:
+        return
+    if there := [pair.output for pair in pairs if pair.exists()]:
         raise AudioError(
             f"{len(there)} of {len(pairs)} outputs exist already, such as {there[0]}; leave them "
             "with --skip-existing, or replace them with --overwrite"
         )
 
 
-def _run(pairs: list[Pair], options: Options, load: Callable[[], RestoreOne]) -> list[Outcome]:
-    from a2sb_core.engine.batch import Outcome, attempt
+def _run(pairs: list[Pair], options: Options, engine: Engine) -> list[Outcome]:
+    from a2sb_core.engine.batch import Outcome
 
     outcomes: list[Outcome] = []
-    restore: RestoreOne | None = None
     with _showing(len(pairs), options) as (on_file, on_step):
         try:
-            for pair in pairs:
-                if options.skip_existing and pair.target.exists():
-                    outcomes.append(Outcome(pair, "skipped"))
-                else:
-                    restore = restore or load()
-                    outcomes.append(attempt(pair, restore, on_step))
-                on_file(len(outcomes), outcomes[-1])
+            for outcome in engine(pairs, on_step):
+                outcomes.append(outcome)
+                on_file(len(outcomes), outcome)
         except KeyboardInterrupt:
-            outcomes += [Outcome(pair, "left") for pair in pairs[len(outcomes) :]]
+            told = {outcome.pair for outcome in outcomes}
+            outcomes += [Outcome(pair, "left") for pair in pairs if pair not in told]
     return outcomes
 
 
-def shown(path: Path) -> str:
+def shown(path: str | Path) -> str:
     """Return a path for people: line breaks and what is no text escaped."""
     text = os.fspath(path).encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -124,7 +119,7 @@ def _showing(
 
 
 def _line(done: int, files: int, outcome: Outcome) -> str:
-    name, target = shown(outcome.pair.source), shown(outcome.pair.target)
+    name, target = shown(outcome.pair.source), shown(outcome.pair.output)
     said = {
         "restored": f"wrote {target} in {outcome.seconds:.1f} s",
         "nothing": f"{name}: nothing to restore, copied to {target}",
@@ -136,7 +131,7 @@ def _line(done: int, files: int, outcome: Outcome) -> str:
 def as_json(outcome: Outcome) -> dict[str, Any]:
     """Return what became of a file, for programs."""
     return {
-        "input": shown(outcome.pair.source), "output": shown(outcome.pair.target),
+        "input": shown(outcome.pair.source), "output": shown(outcome.pair.output),
         "status": outcome.status, "found": outcome.found, "error": outcome.error or None,
         "seconds": round(outcome.seconds, 3), "notes": list(outcome.notes),
     }

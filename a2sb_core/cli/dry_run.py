@@ -30,7 +30,7 @@ def tell(pairs: list[Pair], skip_existing: bool, load: Callable[[], Look], as_js
     look: Look | None = None
     told: list[dict[str, Any]] = []
     for pair in pairs:
-        if pair.target.exists() and skip_existing:
+        if pair.exists() and skip_existing:
             told.append(_entry(pair, "skipped"))
         else:
             look = look or load()
@@ -61,8 +61,8 @@ def _looked(pair: Pair, look: Look) -> dict[str, Any]:
 
 def _entry(pair: Pair, status: str, **more: Any) -> dict[str, Any]:
     known = {"found": None, "seconds": None, "bytes": None, "error": None}
-    return {"input": shown(pair.source), "output": shown(pair.target), "status": status,
-            "output_exists": pair.target.exists(), **known, **more}
+    return {"input": shown(pair.source), "output": shown(pair.output), "status": status,
+            "output_exists": pair.exists(), **known, **more}
 
 
 def _line(one: dict[str, Any]) -> str:

@@ -13,6 +13,15 @@ import typer
 from a2sb_core.cli import batch, completing
 from a2sb_core.cli import dry_run as forecast
 from a2sb_core.cli.damage import damage_asked, gaps_of, parameters_asked, sentence
+from a2sb_core.cli.engines import (
+    AddressOption,
+    Engine,
+    EngineOption,
+    GpusOption,
+    RetriesOption,
+    WorkersOption,
+    engine_asked,
+)
 from a2sb_core.cli.options import DeviceOption, ModelOption, PrecisionOption
 from a2sb_core.cli.output import Progress, print_json, showing
 from a2sb_core.cli.sound import (
@@ -44,8 +53,8 @@ def restore(
         list[Path], typer.Argument(metavar="IN...", help="Audio files, folders, or patterns.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="OUT", show_default=False,
-                           help="The file to write; for several files a folder.")
+        str, typer.Option("--output", "-o", metavar="OUT", show_default=False,
+                          help="The file to write; for several files a folder, or its URL.")
     ],
     task: Annotated[
         str, typer.Option(show_default=False, autocompletion=completing.tasks,
@@ -104,6 +113,11 @@ def restore(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run of the same settings.")
     ] = False,
+    engine: EngineOption = Engine.local,
+    address: AddressOption = None,
+    workers: WorkersOption = None,
+    gpus_per_worker: GpusOption = None,
+    retries: RetriesOption = None,
     progress: Annotated[
         Progress, typer.Option(help="auto: a bar or lines; json: a JSON object a line (stderr).")
     ] = Progress.auto,
@@ -116,6 +130,8 @@ def restore(
     fails does not stop the others. Exit codes: 0 all done, 1 error, 2 wrong usage, 3 some files
     failed, 130 interrupted.
     """
+    from a2sb_core.engine.batch import InTurn
+
     asked = damage_asked(task, cutoff, gap, gap_file)
     asked |= {"task": task, "steps": steps, "seed": seed}
     asked["parameters"] = parameters_asked(parameter or [])
@@ -132,13 +148,17 @@ def restore(
         "overwrite": overwrite, "clip_mode": clip_mode.value, "bit_depth": bit_depth.value,
         "output_rate": sample_rate, "stereo": stereo.value,
     }
-    pairs = _pairs(sources, output, filename, audio_format)
+    is_far = engine is not Engine.local  # a worker that takes another's place goes on
+    work = InTurn(lambda: _each(load(), resume or is_far, gap_file, asked | how),
+                  skip_existing or not overwrite)
+    run = engine_asked(engine, work, address, workers, gpus_per_worker, retries)
+    pairs = _pairs(sources, output, filename, audio_format, is_far)
     if dry_run:
-        told = pairs or _as_pairs(_single(sources[0], output, filename, audio_format))
+        told = pairs or _as_pairs(_single(sources[0], Path(output), filename, audio_format))
         forecast.tell(told, skip_existing, lambda: _look(load(), gap_file, asked | how), as_json)
         return
     if pairs is None:
-        pair = _single(sources[0], output, filename, audio_format)
+        pair = _single(sources[0], Path(output), filename, audio_format)
         if skip_existing and pair[1].exists():
             typer.echo(f"{pair[1]} is there already")
             return
@@ -148,8 +168,7 @@ def restore(
     if as_json:
         raise typer.BadParameter("for several files use --report", param_hint="--json")
     batch.restore_all(
-        pairs, batch.Options(overwrite, skip_existing, report, progress, quiet),
-        lambda: _each(load(), resume, gap_file, asked | how),
+        pairs, batch.Options(overwrite, skip_existing, report, progress, quiet), run
     )
 
 
@@ -164,17 +183,25 @@ class _Told:
 
 
 def _pairs(
-    sources: list[Path], output: Path, filename: str, audio_format: Format | None
+    sources: list[Path], output: str, filename: str, audio_format: Format | None, is_far: bool
 ) -> list[Pair] | None:
-    """Return what is to be done for many files; None for a single one."""
+    """Return what is to be done for many files, or elsewhere; None for a single one here."""
     from a2sb_core.engine.batch import is_many, plan
+    from a2sb_core.engine.remote import is_url, plan_at
 
-    if [str(source) for source in sources] == ["-"] or not is_many(sources):
+    is_piped = [str(source) for source in sources] == ["-"]
+    suffix = audio_format and f".{audio_format.value}"
+    if is_far or is_url(output):
+        if is_piped or output == "-":
+            raise typer.BadParameter("a pipe is restored on this machine, into a pipe or file")
+    elif is_piped or not is_many(sources):
         return None
-    if output.exists() and not output.is_dir():
+    if is_url(output):
+        return plan_at(sources, output, filename, suffix)
+    if Path(output).exists() and not Path(output).is_dir():
         raise typer.BadParameter(f"{output} is a file; several files need a folder",
                                  param_hint="--output")
-    return plan(sources, output, filename, audio_format and f".{audio_format.value}")
+    return plan(sources, Path(output), filename, suffix)
 
 
 def _single(

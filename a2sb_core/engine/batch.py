@@ -7,6 +7,7 @@ import os
 import string
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -37,6 +38,21 @@ class Pair:
     source: Path
     target: Path
 
+    @property
+    def output(self) -> str | Path:
+        """What the result is called."""
+        return self.target
+
+    def exists(self) -> bool:
+        """Whether the result is there."""
+        return self.target.exists()
+
+    @contextmanager
+    def writing(self) -> Iterator[Pair]:
+        """Make room for the result; yield the pair whose target is to be written."""
+        self.target.parent.mkdir(parents=True, exist_ok=True)
+        yield self
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -63,22 +79,54 @@ class Outcome:
 RestoreOne = Callable[[Pair, Callable[..., None], Callable[[str], None]], "FrozenConfig | None"]
 """Restores a pair, telling its progress (done, of) and notes on the result."""
 
+Engine = Callable[[list[Pair], Callable[..., None]], Iterator[Outcome]]
+"""Restores pairs, in any order, and yields what became of each; tells the progress (done, of)."""
+
+
+class InTurn:
+    """An engine: restores files one after another in this process.
+
+    Args:
+        load: loads the model; called when the first file needs it.
+        skip_existing: leave out what is there.
+    """
+
+    def __init__(self, load: Callable[[], RestoreOne], skip_existing: bool) -> None:
+        self.load, self.skip_existing = load, skip_existing
+        self._restore: RestoreOne | None = None
+
+    def __call__(self, pairs: list[Pair], on_step: Callable[..., None]) -> Iterator[Outcome]:
+        """Yield the outcomes in the order of the pairs."""
+        for pair in pairs:
+            try:
+                is_there = self.skip_existing and pair.exists()
+            except (A2SBError, OSError) as error:
+                yield Outcome(pair, "failed", error=_reason(error))
+                continue
+            if is_there:
+                yield Outcome(pair, "skipped")
+            else:
+                self._restore = self._restore or self.load()
+                yield attempt(pair, self._restore, on_step)
+
 
 def attempt(pair: Pair, restore: RestoreOne, on_step: Callable[..., None]) -> Outcome:
     """Restore one file of many: whatever fails, the others are not to suffer."""
     started, notes = time.monotonic(), list[str]()
     try:
-        pair.target.parent.mkdir(parents=True, exist_ok=True)
-        found = restore(pair, on_step, notes.append)
-    except (A2SBError, OSError) as error:
-        text = "; ".join((str(error), *getattr(error, "__notes__", [])))
+        with pair.writing() as local:
+            found = restore(local, on_step, notes.append)
     except Exception as error:
-        text = f"unexpected error: {type(error).__name__}: {error}"
-    else:
-        told = None if found is None else found.model_dump(mode="json")
-        status: Status = "nothing" if found is None else "restored"
-        return Outcome(pair, status, time.monotonic() - started, told, notes=tuple(notes))
-    return Outcome(pair, "failed", time.monotonic() - started, error=text)
+        return Outcome(pair, "failed", time.monotonic() - started, error=_reason(error))
+    told = None if found is None else found.model_dump(mode="json")
+    status: Status = "nothing" if found is None else "restored"
+    return Outcome(pair, status, time.monotonic() - started, told, notes=tuple(notes))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, A2SBError | OSError):
+        return "; ".join((str(error), *getattr(error, "__notes__", [])))
+    return f"unexpected error: {type(error).__name__}: {error}"
 
 
 def is_many(sources: Iterable[Path]) -> bool:

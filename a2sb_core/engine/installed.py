@@ -14,7 +14,8 @@ COMPILED = ("numpy", "torch", "torchaudio", "soundfile", "soxr")
 
 PURPOSES = {
     "evaluate": "the metric visqol", "media": "reading M4A, WMA, video and more",
-    "notes": "the metric note_f1", "web": "the page of `a2sb web`",
+    "notes": "the metric note_f1", "ray": "`a2sb restore --engine ray`",
+    "web": "the page of `a2sb web`",
 }
 """What the optional packages are for, by the name of the extra."""
 

@@ -1,0 +1,124 @@
+"""Results elsewhere: folders that fsspec knows by a URL, such as ``s3://bucket/restored``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from a2sb_core.audio.formats import FORMATS
+from a2sb_core.engine.batch import TEMPLATE, Pair, plan
+from a2sb_core.errors import AudioError
+
+
+def is_url(text: str) -> bool:
+    """Whether a text is a URL and no path."""
+    return "://" in text
+
+
+@dataclass(frozen=True)
+class RemotePair(Pair):
+    """A file to restore, and the URL to put the result at.
+
+    It is written into a folder of its own on this machine, and uploaded when it is whole.
+
+    Attributes:
+        target: the result's name.
+        url: where it is put.
+    """
+
+    url: str
+
+    @property
+    def output(self) -> str:
+        """What the result is called."""
+        return self.url
+
+    def exists(self) -> bool:
+        """Whether the result is there.
+
+        Raises:
+            AudioError: the store does not tell.
+        """
+        files, path = filesystem(self.url)
+        try:
+            return bool(files.exists(path))
+        except Exception as error:
+            raise AudioError(_fault(self.url, "looked for", error)) from error
+
+    @contextmanager
+    def writing(self) -> Iterator[Pair]:
+        """Yield a pair on this machine, whose target is then uploaded.
+
+        Raises:
+            AudioError: it can not be.
+        """
+        with tempfile.TemporaryDirectory(prefix="a2sb-") as folder:
+            local = Path(folder) / self.target.name
+            yield Pair(self.source, local)
+            upload(local, self.url)
+
+
+def plan_at(
+    sources: Iterable[Path], url: str, template: str = TEMPLATE, suffix: str | None = None
+) -> list[Pair]:
+    """Return the files to restore into the folder ``url``; see :func:`plan`.
+
+    Raises:
+        AudioError: as for :func:`plan`, or the URL can not be that of a folder.
+    """
+    if Path(url).suffix.lower() in FORMATS:
+        raise AudioError(f"{url} looks like a file; name a folder, and its files by --filename")
+    files, root = filesystem(url)
+    is_here = "file" in files.protocol
+    folder = Path(root) if is_here else Path(os.sep, url)  # such as no source lies in
+    return [
+        RemotePair(pair.source, Path(pair.target.name),
+                   f"{url.rstrip('/')}/{pair.target.relative_to(folder).as_posix()}")
+        for pair in plan(sources, folder, template, suffix)
+    ]
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """Return what reads and writes at a URL, as fsspec has it, and the path there.
+
+    Raises:
+        AudioError: there is nothing for such URLs, or it is not installed.
+    """
+    from fsspec.core import url_to_fs
+
+    try:
+        files, path = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise AudioError(f"{url} can not be used: {error}") from error
+    return files, path
+
+
+def upload(local: Path, url: str) -> None:
+    """Put a file at a URL so that what stands there is whole: under another name, then moved.
+
+    Raises:
+        AudioError: it can not be.
+    """
+    files, path = filesystem(url)
+    folder, _, name = path.rpartition("/")
+    partial = f"{folder}/.a2sb-{uuid.uuid4().hex}-{name}"
+    try:
+        files.makedirs(folder, exist_ok=True)
+        files.put_file(os.fspath(local), partial)
+        files.mv(partial, path)
+    except Exception as error:
+        with contextlib.suppress(Exception):
+            files.rm_file(partial)
+        raise AudioError(_fault(url, "written", error)) from error
+
+
+def _fault(url: str, done: str, error: Exception) -> str:
+    """Each store has errors of its own."""
+    return f"{url} can not be {done}: {type(error).__name__}: {error}"
