@@ -27,6 +27,9 @@ MODEL_FILES = ("config.json", "model.safetensors")
 TEXTS = ("*.md", "LICENSE*", "LICENCE*", "NOTICE*")
 """What else of a repository is taken, where it is there."""
 
+RESTARTS = 5
+"""A download may start anew so often."""
+
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -113,10 +116,12 @@ def look_up(repo: str, revision: str | None = None) -> Listing:
         UnreachableError: it does not answer, or may not be asked.
         ModelError: there is no such repository or revision, or it may not be seen.
     """
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, constants
 
     with explained(repo, "ask for"):
-        info = HfApi().model_info(repo, revision=revision, files_metadata=True)
+        info = HfApi().model_info(
+            repo, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT
+        )
     files = [
         RemoteFile(one.rfilename, one.size or 0, one.lfs.sha256 if one.lfs else one.blob_id or "")
         for one in info.siblings or ()
@@ -147,7 +152,7 @@ def download(
     listing: Listing, needed: Sequence[str], cache_dir: str | Path | None = None,
     again: bool = False,
 ) -> tuple[Path, dict[str, str]]:
-    """Bring a revision into the cache, and verify what came; with ``again`` what was there, too.
+    """Bring a revision into the cache, and verify it; with ``again`` also one that was verified.
 
     Returns:
         Its folder, and the SHA-256 of the files verified, by path.
@@ -156,21 +161,21 @@ def download(
         UnreachableError: the download broke off; nothing half is kept.
         ModelError: a file needed is absent, may not be had, or is damaged.
     """
-    from huggingface_hub import snapshot_download, try_to_load_from_cache
+    from huggingface_hub import snapshot_download
 
     chosen = listing.choose(needed)
-    new = [
-        file for file in chosen
-        if again or not isinstance(
-            try_to_load_from_cache(listing.repo, file.path, cache_dir, listing.commit), str)
-    ]
     with explained(listing.repo, "download"):
         folder = Path(snapshot_download(
             listing.repo, revision=listing.commit, cache_dir=cache_dir,
-            allow_patterns=[glob.escape(file.path) for file in chosen],
+            allow_patterns=[glob.escape(file.path) for file in chosen], tqdm_class=_progress(),
         ))
-    checksums = {file.path: file.verify(folder / file.path) for file in new}
-    _remember(folder.parents[1], listing)
+    # What an earlier download left that broke off has not been verified.
+    ref = folder.parents[1] / "refs" / listing.revision
+    if not again and ref.is_file() and ref.read_text(encoding="utf8") == listing.commit:
+        return folder, {}
+    checksums = _verify(chosen, folder)
+    if listing.revision != listing.commit:
+        _remember(ref, listing.commit)
     return folder, checksums
 
 
@@ -193,7 +198,7 @@ def obtain(repo: str, needed: Sequence[str], options: HubOptions) -> Path:
         listing = look_up(repo, options.revision)
         if cached is None:
             require_agreement(repo, listing.licence, options)
-        return download(listing, needed, options.cache_dir)[0]
+        return download(listing, needed, options.cache_dir, again=cached is None)[0]
     except UnreachableError:
         if cached is None:
             raise
@@ -208,9 +213,12 @@ def require_agreement(name: str, licence: Licence, options: HubOptions) -> None:
     """
     if not (licence.is_free or options.accept_licence):
         where = f", {licence.link}" if licence.link else ""
+        told = (
+            f"the licence of `{name}` does not allow every use: {licence}{where}. Read it"
+            if licence.id else f"`{name}` states no licence. Ask its owner"
+        )
         raise ModelError(
-            f"the licence of `{name}` does not allow every use: {licence}{where}. Read it; agree "
-            f"with `a2sb download {name}`, or in Python with accept_licence=True"
+            f"{told}; agree with `a2sb download {name}`, or in Python with accept_licence=True"
         )
 
 
@@ -256,8 +264,8 @@ def _explain(error: BaseException, repo: str, doing: str) -> ModelError:
         return ModelError(f"`{repo}` is no id of a model on the hub, such as owner/name: {said}")
     if isinstance(error, errors.OfflineModeIsEnabled):
         return UnreachableError(
-            f"`{repo}` is not in the cache ({constants.HF_HUB_CACHE}), and HF_HUB_OFFLINE forbids "
-            f"to {doing} it; unset it to download"
+            f"HF_HUB_OFFLINE forbids to {doing} `{repo}`: unset it to download what is not in the "
+            f"cache ({constants.HF_HUB_CACHE})"
         )
     if isinstance(error, errors.HfHubHTTPError):
         return _refused(error, f"{hub} answered to `{repo}`", said)
@@ -299,6 +307,39 @@ def _digest(path: Path, algorithm: str, before: str = "") -> str:
     return digest.hexdigest()
 
 
+def _verify(files: Sequence[RemoteFile], folder: Path) -> dict[str, str]:
+    """Verify all files, so that all that are damaged go; return the SHA-256 by path."""
+    checksums, damaged = {}, []
+    for file in files:
+        try:
+            checksums[file.path] = file.verify(folder / file.path)
+        except ModelError as error:
+            damaged.append(error)
+    if damaged:
+        raise ModelError("; ".join(map(str, damaged)))
+    return checksums
+
+
+def _progress() -> Any:
+    """Return a class of progress bars that ends a download which starts anew again and again.
+
+    huggingface_hub resumes as long as something comes. Of a server that breaks off and knows no
+    ranges all comes from the start each time, which is told to the bar as a step back.
+    """
+    from huggingface_hub.utils.tqdm import tqdm
+
+    class Progress(tqdm):  # type: ignore[type-arg, misc, unused-ignore]
+        restarts = 0
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self.restarts += (n or 0) < 0
+            if self.restarts > RESTARTS:
+                raise ConnectionError("all attempts were cut short")
+            return bool(super().update(n))
+
+    return Progress
+
+
 def _remove(path: Path) -> None:
     """Remove a file of the cache, and the blob that it is a link to."""
     while path.is_symlink():
@@ -308,17 +349,13 @@ def _remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def _remember(storage: Path, listing: Listing) -> None:
+def _remember(ref: Path, commit: str) -> None:
     """Note in the cache which commit a branch or tag stands for."""
-    ref = storage / "refs" / listing.revision
-    known = ref.read_text(encoding="utf8") if ref.is_file() else None
-    if listing.revision == listing.commit or known == listing.commit:
-        return
     ref.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(
         "w", dir=ref.parent, delete=False, encoding="utf8"
     ) as file:
-        file.write(listing.commit)
+        file.write(commit)
     os.replace(file.name, ref)
 
 

@@ -30,6 +30,7 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setattr("time.sleep", lambda _: None)  # between attempts
     yield server
+    server.ended.set()
     server.shutdown()
     server.server_close()
 
@@ -81,19 +82,25 @@ def test_a_model_is_downloaded_once_verified_and_used(a2sb, hub, files, tmp_path
     assert restored.exit_code == 0 and out.is_file(), restored.stderr
 
 
-def test_what_is_cached_serves_while_the_hub_is_down(a2sb, hub, files, monkeypatch):
+def test_what_is_cached_serves_while_the_hub_is_down(a2sb, fails, hub, files, monkeypatch):
     hub.repos["ann/tiny"] = Repository(files, SHARED)
     a2sb("download", "ann/tiny")
     hub.trouble = "down"
     result = a2sb("download", "ann/tiny")
     assert result.exit_code == 0 and "what is in the cache is complete" in result.stderr
+    hub.trouble = None
+    hub.asked.clear()
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert a2sb("download", "ann/tiny").exit_code == 0
+    result = a2sb("download", "ann/tiny")
+    assert result.exit_code == 0 and "HF_HUB_OFFLINE forbids" in result.stderr
+    fails(a2sb("download", "ann/other"), "HF_HUB_OFFLINE", "unset it", "not in the cache")
+    assert hub.asked == []
 
 
 @pytest.mark.parametrize(("trouble", "words"), [
     ("down", ("ann/tiny", "503", "try again later")),
     ("cut", ("ann/tiny", "broke off", "try it once more")),
+    ("short", ("model.safetensors is damaged", "removed from the cache", "download it again")),
     ("other", ("model.safetensors is damaged", "removed from the cache", "download it again")),
 ])
 def test_trouble_is_told_and_an_older_download_stays(a2sb, fails, hub, files, trouble, words):
@@ -106,11 +113,64 @@ def test_trouble_is_told_and_an_older_download_stays(a2sb, fails, hub, files, tr
     if trouble != "down":
         fails(result, *words)
     hub.repos["ann/other"] = Repository(newer, SHARED)
+    hub.asked.clear()
     fails(a2sb("download", "ann/other"), *(word.replace("tiny", "other") for word in words))
+    assert len(hub.asked) < 30
     states = {m["name"]: m["state"] for m in told(a2sb("models", "--json"))["models"]}
     assert states["ann/tiny"] == "cached" and "ann/other" not in states
     hub.trouble = None
     assert told(a2sb("download", "ann/tiny", "--json"))["commit"] != first["commit"]
+
+
+def test_a_silent_hub_is_not_waited_for(a2sb, fails, hub, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_ETAG_TIMEOUT", 0.3)
+    hub.trouble = "silent"
+    fails(a2sb("download", "ann/tiny"), "ann/tiny", "can not be reached", "check the connection")
+
+
+def test_nothing_damaged_stays_in_the_cache(a2sb, fails, hub, files):
+    from a2sb_core.engine.finding import find_model
+
+    large = {**files, "NOTICE": b"all rights given " * 20}
+    hub.repos["ann/tiny"] = Repository(large, SHARED)
+    hub.trouble = "other"
+    fails(a2sb("download", "ann/tiny"), "model.safetensors is damaged", "NOTICE is damaged")
+    hub.trouble = None
+    folder = find_model("ann/tiny")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        name: content for name, content in large.items() if name != "junk.bin"
+    }
+
+
+def test_what_is_damaged_on_disk_goes_and_what_comes_for_it_is_verified(a2sb, fails, hub, files):
+    from a2sb_core.engine.finding import find_model
+    from a2sb_core.errors import ModelError
+
+    hub.repos["ann/tiny"] = Repository(files, SHARED)
+    weights = find_model("ann/tiny") / "model.safetensors"
+    weights.resolve().write_bytes(b"rust")
+    fails(a2sb("download", "ann/tiny"), "model.safetensors is damaged: it has 4 bytes")
+    hub.trouble = "other"
+    with pytest.raises(ModelError, match=r"model\.safetensors is damaged"):
+        find_model("ann/tiny")
+    hub.trouble = None
+    assert (find_model("ann/tiny") / weights.name).read_bytes() == files[weights.name]
+
+
+def test_what_a_broken_download_left_is_verified(hub, files):
+    from huggingface_hub import hf_hub_download
+
+    from a2sb_core.engine.finding import find_model
+    from a2sb_core.errors import ModelError
+
+    repo = hub.repos["ann/tiny"] = Repository(files, SHARED)
+    hub.trouble = "other"
+    hf_hub_download("ann/tiny", "model.safetensors", revision=repo.refs["main"])
+    hub.trouble = None
+    with pytest.raises(ModelError, match=r"model\.safetensors is damaged"):
+        find_model("ann/tiny")
+    found = find_model("ann/tiny") / "model.safetensors"
+    assert found.read_bytes() == files["model.safetensors"]
 
 
 @pytest.mark.parametrize(("name", "words"), [
@@ -134,6 +194,12 @@ def test_a_licence_that_is_not_free_is_agreed_to_first(a2sb, fails, hub, files, 
     assert a2sb("download", "ann/tiny").exit_code == 0  # agreed to already
 
 
+def test_a_model_without_a_licence_is_told(a2sb, fails, hub, files):
+    hub.repos["ann/tiny"] = Repository({**files, "README.md": b"# Tiny"})
+    fails(a2sb("download", "ann/tiny"), "states no licence", "Ask its owner", "accept_licence=True")
+    assert a2sb("download", "ann/tiny", "--accept-licence").exit_code == 0
+
+
 def test_a_model_is_pushed_and_comes_back(a2sb, hub, model_folder):
     arguments = ("push", model_folder, "ann/mine", "--licence", "cc0-1.0")
     shown = a2sb(*arguments, "--dry-run")
@@ -148,7 +214,6 @@ def test_a_model_is_pushed_and_comes_back(a2sb, hub, model_folder):
     card = yaml.safe_load(front)
     assert (card["license"], card["library_name"]) == ("cc0-1.0", "a2sb")
     assert card["tags"] == ["bandwidth", "inpaint"] and "--model ann/mine" in text
-    repo.card = {"license": "cc0-1.0"}
     back = told(a2sb("download", "ann/mine", "--json"))
     digests = {one["path"]: one["sha256"] for one in pushed["files"]}
     assert {one["path"]: one["sha256"] for one in back["files"]} == digests
