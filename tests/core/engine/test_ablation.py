@@ -152,7 +152,7 @@ def test_a_failure_leaves_the_others(plan, evaluation, base, tmp_path):
     rows = rows_of(report, cells, run.config.reference)
     write_ablation(report, rows, cells, runs, failures, tmp_path / "out")
     text = (tmp_path / "out" / "table.md").read_text()
-    assert f"- {cells[0].label}: preconditioned.weights has 1 values" in text
+    assert f"- {cells[0].label}: preconditioned.weights has 2 values" in text
 
 
 def test_several_processes_are_refused(plan, monkeypatch):
