@@ -1,7 +1,7 @@
 """Run benchmarks: `python benchmarks NAME [OPTIONS]`.
 
 Without a name, all that need no audio. On clean clips of yours, `python benchmarks steps CLIPS`
-measures quality against steps.
+measures quality against steps. `python benchmarks ray_scaling` needs Ray (a2sb[ray]).
 """
 
 from __future__ import annotations

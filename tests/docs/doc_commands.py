@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import warnings
 from pathlib import Path
 
 import yaml
@@ -29,7 +30,7 @@ READERS = {
     # What a reader brings: recordings, clean clips, and configurations of runs; and for these,
     # what stands for them here.
     "old.wav", "torn.flac", "concert.wav", "clipped.wav", "padded.wav", "humming.wav", "music",
-    "clips", "CLIPS", "manifest.csv", "own.yaml",
+    "/data/music", "clips", "CLIPS", "manifest.csv", "own.yaml",
     "A2SB_twosplit_0.0_0.5_release.ckpt", "A2SB_twosplit_0.5_1.0_release.ckpt",
 }
 STAND_INS = {
@@ -80,7 +81,7 @@ class Checker:
         known = {
             "a2sb": self.a2sb, "make": self.make, "python": self.python, "pip": self.pip,
             "pytest": self.pytest, "accelerate": self.accelerate, "ruff": self.ruff,
-            "docker": self.docker,
+            "docker": self.docker, "ray": self.ray,
         }
         if program in known:
             known[program](words[1:])
@@ -301,6 +302,16 @@ class Checker:
         asked, _ = parser.parse_known_args(words[2:])
         require(asked.image in self.made, f"image {asked.image} is not made before")
         self.a2sb(words[words.index(asked.image) + 1 :])
+
+    def ray(self, words):
+        """Look at the options that Ray knows, or at what is run as its job."""
+        if words[:3] == ["job", "submit", "--"]:
+            return self.check(words[3:])
+        require(words[0] == "start", f"no check for `ray {words[0]}`")
+        if importlib.util.find_spec("ray"):
+            with warnings.catch_warnings(action="ignore"):  # of its own code
+                from ray.scripts.scripts import start
+            start.make_context("start", list(words[1:]))
 
     def accelerate(self, words):
         from accelerate.commands.launch import launch_command_parser

@@ -14,7 +14,7 @@ PAGES = [
 ]
 PROGRAMS = {
     "a2sb", "accelerate", "make", "pip", "pytest", "python", ".ci/run", ".venv/bin/python",
-    ".venv/bin/ruff", "arecord", "aplay", "docker",
+    ".venv/bin/ruff", "arecord", "aplay", "docker", "ray",
 }
 FILE = re.compile(r"# ([\w./-]+\.(?:py|yaml|toml))\n")
 END = {"|", ">"}
