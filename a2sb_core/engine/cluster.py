@@ -20,7 +20,6 @@ LOST = (
     "every worker that tried it was lost: short of memory, perhaps; restore it apart, with "
     "--max-memory"
 )
-CPUS_PER_WORKER = 1  # also with a GPU: it reads and writes audio
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,8 @@ def _on_workers(
         # other way yet to say how often.
         warnings.filterwarnings("ignore", message=".*ray_remote_args", category=DeprecationWarning)
         told = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
-            Worker, fn_constructor_args=(work, os.getcwd()), num_cpus=CPUS_PER_WORKER,
-            num_gpus=gpus, max_task_retries=retries,
+            Worker, fn_constructor_args=(work, os.getcwd()), max_task_retries=retries,
+            **({"num_gpus": gpus} if gpus else {"num_cpus": 1}),  # both is not stable yet
             compute=ray.data.ActorPoolStrategy(
                 size=min(workers, len(rows)), max_tasks_in_flight_per_actor=1
             ),
