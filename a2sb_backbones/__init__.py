@@ -1,1 +1,1 @@
-"""Networks for audio-to-audio Schrodinger bridges: plugins of the kind ``backbone``."""
+"""Networks, t-range experts, and the converter of the published checkpoints."""

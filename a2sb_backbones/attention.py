@@ -16,13 +16,13 @@ AttentionKind = Literal["sdpa", "xformers"]
 
 
 class Norm(nn.GroupNorm):
-    """Group normalization with float32 statistics, whatever the type of its input.
+    """Group normalization with float32 statistics for any type of input.
 
-    The CPU kernel keeps sums in float32 by itself, so a bfloat16 input needs no copy there.
+    The CPU kernel computes sums in float32, so a bfloat16 input needs no copy there.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize (B, C, F, W); the result has the input's type."""
+        """Normalize (B, C, F, W); the result has the type of the input."""
         on_cpu = x.device.type == "cpu"
         weight, bias = self.weight.float(), self.bias.float()
         normal = functional.group_norm(
@@ -32,20 +32,24 @@ class Norm(nn.GroupNorm):
 
 
 class RotaryAttention(nn.Module):
-    """Attention of every position to every other; it replaces its input unless ``residual`` is set.
+    """Self-attention of all positions; its output replaces the input unless ``residual`` is set.
 
     Args:
-        channels: C, in and out.
-        heads: number of heads; divides C into heads of at least 4 channels.
-        groups: groups of the normalization in front.
-        residual: add the input to what is attended to.
-        kind: ``sdpa`` is PyTorch's own; ``xformers`` needs that package and a CUDA device.
+        channels: number of channels C of the input and the output.
+        heads: number of heads, a divisor of C with at least 4 channels per head.
+        groups: number of groups of the preceding normalization.
+        residual: whether to add the input to the output.
+        kind: ``sdpa`` is that of PyTorch; ``xformers`` needs that package and a CUDA device.
     """
 
     MAX_FREQUENCIES = 16
 
     def __init__(
-        self, channels: int, heads: int, groups: int, kind: AttentionKind = "sdpa",
+        self,
+        channels: int,
+        heads: int,
+        groups: int,
+        kind: AttentionKind = "sdpa",
         residual: bool = False,
     ) -> None:
         super().__init__()
@@ -73,14 +77,14 @@ class RotaryAttention(nn.Module):
 
 
 def _xformers(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Attention of (B, heads, N, d) tensors by xformers.
+    """Compute the attention of (B, heads, N, d) tensors by xformers.
 
     Raises:
-        ModelError: xformers is not installed, or the device is not CUDA.
+        ModelError: xformers is not installed or cannot run here, or the device is not CUDA.
     """
     if q.device.type != "cuda":
         raise ModelError(
-            f"attention `xformers` runs on CUDA only, and the network is on {q.device}; "
+            f"attention `xformers` runs only on CUDA, but the network is on {q.device}; "
             "set `attention: sdpa` in the backbone's configuration"
         )
     try:
@@ -90,6 +94,14 @@ def _xformers(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             "attention `xformers` needs the package xformers: `pip install 'a2sb[xformers]'`, "
             "or set `attention: sdpa` in the backbone's configuration"
         ) from error
-    q, k, v = (rearrange(part, "b h n d -> b n h d") for part in (q, k, v))
-    attended: Tensor = rearrange(ops.memory_efficient_attention(q, k, v), "b n h d -> b h n d")
-    return attended
+    q, k, v = (rearrange(part, "b h n d -> b n h d").contiguous() for part in (q, k, v))
+    try:
+        attended = ops.memory_efficient_attention(q, k, v)
+    except NotImplementedError as error:
+        raise ModelError(
+            "the installed xformers cannot run here: it was built for another version of PyTorch "
+            "or CUDA (`python -m xformers.info` shows); install a build for this version, or set "
+            "`attention: sdpa` in the backbone's configuration"
+        ) from error
+    heads: Tensor = rearrange(attended, "b n h d -> b h n d")
+    return heads

@@ -1,6 +1,6 @@
-"""What the network is told besides its input: the time, the band of each row, and positions.
+"""Embeddings of the time, of the frequency band of each row, and of positions.
 
-Section 3.4 of the paper. All tables are float32.
+They are those of section 3.4 of the paper. All tables are float32.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 from einops import rearrange, repeat
 from torch import Tensor, nn
 
-_BAND_PI = 3.14  # the published network was trained with this value instead of pi
+_BAND_PI = 3.14  # the published network was trained with this value in place of pi
 
 
 def time_embedding(t: Tensor, channels: int) -> Tensor:
@@ -27,10 +27,11 @@ def _time_multipliers(count: int, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=64)
 def band_embedding(rows: int, channels: int, device: torch.device) -> Tensor:
-    """Embed the place i/N of each of N = ``rows`` rows, (``channels``, ``rows``).
+    """Embed the position i/N of each of N = ``rows`` rows, (``channels``, ``rows``).
 
-    The condition C[i, j] = i/N of Section 3.4: cos(k i 2 pi / (3 N)) for k = 1 ... ``channels``/2,
-    then the sines. It is the same in every frame, so the network stays equivariant in time.
+    This is the condition C[i, j] = i/N of section 3.4: cos(k i 2 pi / (3 N)) for k = 1 ...
+    ``channels``/2, then the sines. It is the same in every frame, so that the network is
+    equivariant in time.
     """
     k = torch.arange(1, channels // 2 + 1)[:, None]
     angles = k * torch.arange(rows) * (2 * _BAND_PI / (3 * rows))
@@ -43,7 +44,7 @@ def _positions(count: int, device: torch.device) -> Tensor:
 
 
 def _constant(table: Tensor, device: torch.device) -> Tensor:
-    """Move a table to its device so that autograd may save it, even in inference mode."""
+    """Move a table to a device such that autograd can save it, even in inference mode."""
     with torch.inference_mode(False), torch.no_grad():
         return table.clone().to(device)
 
@@ -51,22 +52,23 @@ def _constant(table: Tensor, device: torch.device) -> Tensor:
 class AxialRotary(nn.Module):
     """Two-dimensional rotary position embedding with learnable frequencies.
 
-    The first 2n channels of a head rotate with the row, the next 2n with the frame, n being the
-    number of frequencies; the others pass. Positions run from -1 to 1 along each axis.
+    With n frequencies, the first 2n channels of a head rotate with the row and the next 2n with the
+    frame; the other channels are unchanged. Positions range from -1 to 1 along each axis.
 
     Args:
-        frequencies: n; their initial values are pi linspace(1, 32, n).
+        frequencies: number of frequencies n, with the initial values pi linspace(1, 32, n).
     """
 
     def __init__(self, frequencies: int) -> None:
         super().__init__()
-        self.freqs = nn.Parameter(torch.pi * torch.linspace(1, 32, frequencies))
+        initial = torch.pi * torch.linspace(1, 32, frequencies, device="cpu")
+        self.freqs = nn.Parameter(initial.to(torch.get_default_device()))
         self._made: tuple[tuple[object, ...], tuple[Tensor, Tensor]] | None = None
 
     def tables(self, rows: int, frames: int) -> tuple[Tensor, Tensor]:
-        """Cosines and sines of all positions, each (``rows``, ``frames``, 4n), float32.
+        """Return cosines and sines of all positions, each (``rows``, ``frames``, 4n), float32.
 
-        Outside of training they are made once for each size of the input and state of the
+        Outside of training they are cached for the size of the input and the state of the
         frequencies.
         """
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
@@ -81,9 +83,10 @@ class AxialRotary(nn.Module):
             repeat(_positions(n, self.freqs.device)[:, None] * self.freqs.float(), "p f -> p (f 2)")
             for n in (rows, frames)
         ]
-        angles = torch.cat([
-            repeat(axes[0], "r c -> r w c", w=frames), repeat(axes[1], "w c -> r w c", r=rows)
-        ], dim=-1)
+        angles = torch.cat(
+            [repeat(axes[0], "r c -> r w c", w=frames), repeat(axes[1], "w c -> r w c", r=rows)],
+            dim=-1,
+        )
         return angles.cos(), angles.sin()
 
     def forward(self, x: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
@@ -95,7 +98,7 @@ class AxialRotary(nn.Module):
 
 
 def _quarter_turn(x: Tensor) -> Tensor:
-    """Turn each pair (x[2i], x[2i+1]) into (-x[2i+1], x[2i])."""
+    """Rotate each pair (x[2i], x[2i+1]) to (-x[2i+1], x[2i])."""
     even, odd = rearrange(x, "... (f two) -> two ... f", two=2)
     pairs: Tensor = rearrange([-odd, even], "two ... f -> ... (f two)")
     return pairs

@@ -1,9 +1,9 @@
-"""Networks that share the time axis: one expert for each range of t (Section 3.5)."""
+"""Experts: a network for each range of t (section 3.5)."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal, Self
 
 import torch
@@ -18,7 +18,9 @@ PAPER_CUTS: dict[str, tuple[float, ...]] = {
     "paper-2": (0.5,),
     "paper-4": (2 ** (-4 / 3), 0.5, 1 - 2 ** (-4 / 3)),
 }
-"""The paper's partitions by name; the four end where quarters of the total s^2 = 1/12 do."""
+"""Partitions of the paper by name; those of four split s^2 = 1/12 into equal quarters."""
+
+MAX_EXPERTS = 64
 
 
 def _cuts_by_name(value: Any) -> Any:
@@ -32,10 +34,10 @@ def _cuts_by_name(value: Any) -> Any:
 
 
 class Experts(Backbone):
-    """A network for each range of t; every item of a batch goes to the one that serves its t.
+    """A network for each range of t; the expert whose range contains t evaluates an item.
 
-    Expert k serves cut k-1 <= t < cut k, so a t on a cut goes to the expert above it. Items are
-    grouped by expert. Finding the groups reads t on the host, once a call.
+    Expert k serves cut k-1 <= t < cut k, so a t on a cut belongs to the expert above it. Items are
+    grouped by expert, which transfers t to the host once per call.
 
     Example:
         >>> import torch
@@ -47,7 +49,7 @@ class Experts(Backbone):
     """
 
     class Config(ComponentConfig):
-        """One configuration for all experts, and where the ranges are cut."""
+        """One configuration for all experts, and the cuts between their ranges."""
 
         name: str = "experts"
         expert: AnyBackbone
@@ -59,15 +61,24 @@ class Experts(Backbone):
                 json_schema_input_type=Literal["paper-1", "paper-2", "paper-4"] | tuple[float, ...],
             ),
         ] = PAPER_CUTS["paper-2"]
-        """Times that ascend within (0, 1): none for one expert, (0.5,) for the paper's two; or a
-        name of ``PAPER_CUTS``."""
+        """Ascending times within (0, 1), such as none for one expert or (0.5,) for the paper's two;
+        or a name of ``PAPER_CUTS``."""
         offload: bool = False
-        """Outside of training, keep only the experts that a batch needs on its device; the others
-        wait in the host's memory."""
+        """Outside of training, keep only the experts that a batch needs on its device, and the
+        others in the memory of the host."""
+
+        @field_validator("expert")
+        @classmethod
+        def _is_network(cls, expert: ComponentConfig) -> ComponentConfig:
+            if expert.component is Experts:
+                raise ValueError("an expert cannot consist of experts")
+            return expert
 
         @field_validator("cuts")
         @classmethod
         def _ascend(cls, cuts: tuple[float, ...]) -> tuple[float, ...]:
+            if len(cuts) >= MAX_EXPERTS:
+                raise ValueError(f"there are at most {MAX_EXPERTS} experts, got {len(cuts) + 1}")
             if not all(low < high for low, high in itertools.pairwise((0.0, *cuts, 1.0))):
                 raise ValueError(f"cuts must ascend within (0, 1), got {cuts}")
             return cuts
@@ -83,35 +94,30 @@ class Experts(Backbone):
         self.multiple = self.experts[0].multiple  # type: ignore[assignment]
 
     @classmethod
-    def gather(
-        cls, experts: Sequence[Backbone], cuts: Sequence[float], offload: bool = False
+    def merge(
+        cls, parts: Sequence[Backbone], cuts: Sequence[float], offload: bool = False
     ) -> Experts:
-        """Put networks that are there already together, the one for the lowest t first.
+        """Combine trained networks, in ascending order of their ranges of t.
 
         Raises:
-            ModelError: their number does not fit the cuts, or their sizes differ.
+            ModelError: their number does not match the cuts, or their sizes differ.
         """
-        if len(experts) != len(cuts) + 1:
-            raise ModelError(f"{len(cuts)} cuts make {len(cuts) + 1} ranges, not {len(experts)}")
-        first = experts[0]
-        for k, other in enumerate(experts):
+        if len(parts) != len(cuts) + 1:
+            raise ModelError(f"{len(cuts)} cuts make {len(cuts) + 1} ranges, not {len(parts)}")
+        first = parts[0]
+        for k, other in enumerate(parts):
             for what in ("config", "channels", "condition_channels"):
                 ours, theirs = getattr(first, what), getattr(other, what)
                 if ours != theirs:
-                    raise ModelError(f"{what} of expert {k} is {theirs}, and of expert 0 {ours}")
+                    raise ModelError(f"{what} of expert {k} is {theirs}, but of expert 0 {ours}")
         config = cls.Config(expert=first.config, cuts=tuple(cuts), offload=offload)
         with torch.device("meta"):
             made = cls(config, first.channels, first.condition_channels)
-        made.experts = nn.ModuleList(experts)
+        made.experts = nn.ModuleList(parts)
         return made
 
-    def start_from(self, state: Mapping[str, Tensor]) -> None:
-        """Give every expert the weights of one network, as fine-tuning starts (Section 3.5)."""
-        for expert in self.experts:
-            expert.load_state_dict(state)
-
     def route(self, t: Tensor) -> list[int]:
-        """Return the number of the expert that serves each time of t (B,)."""
+        """Return the index of the expert that serves each time of t (B,)."""
         cuts = torch.tensor(self.config.cuts, dtype=torch.float64)
         return torch.bucketize(t.detach().cpu().double(), cuts, right=True).tolist()
 
@@ -126,13 +132,13 @@ class Experts(Backbone):
         for k in sorted(set(route)):
             group = torch.tensor([i for i, other in enumerate(route) if other == k])
             group = group.to(x.device)
-            told = None if condition is None else condition[group]
+            part = None if condition is None else condition[group]
             groups.append(group)
-            parts.append(self.experts[k](x[group], t[group], told))
+            parts.append(self.experts[k](x[group], t[group], part))
         return torch.cat(parts)[torch.cat(groups).argsort()]
 
     def _place(self, used: set[int], device: torch.device) -> None:
-        """Send experts that are not used to the host, then bring those used; in training, all."""
+        """Move unused experts to the host, then the used ones to the device; in training, all."""
         if not self.config.offload:
             return
         stay = set(range(len(self.experts))) if torch.is_grad_enabled() else used
@@ -143,7 +149,7 @@ class Experts(Backbone):
             self.experts[k].to(device)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Change all experts; with ``offload`` one after another, and back to the host."""
+        """Apply a function to all experts; with ``offload``, one at a time and back to the host."""
         if not self.config.offload:
             return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
         for expert in self.experts:

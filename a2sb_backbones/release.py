@@ -1,13 +1,13 @@
-"""Loads the checkpoints that the paper's authors published.
+"""Converter of the checkpoints that the authors of the paper published.
 
-The weights are no part of this project: a user downloads them under their own licence, which
-:data:`LICENCE_NOTICE` is about and which callers show before they convert anything.
+The weights are not part of this project. Users download them under their own licence, which
+:data:`LICENCE_NOTICE` describes. Callers show this notice before they convert a checkpoint.
 """
 
 from __future__ import annotations
 
-import pickle
 import re
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,16 @@ from a2sb_core.interfaces import Backbone, ComponentConfig, Converted, Converter
 
 LICENCE_NOTICE = """\
 The published A2SB weights (nvidia/audio_to_audio_schrodinger_bridge on the Hugging Face hub)
-belong to NVIDIA and are licensed for non-commercial use only, on the terms that stand beside them
-there. Converting does not change that: the converted model stays under the same licence, and
+belong to NVIDIA and are licensed for non-commercial use only, on the terms that are published with
+them. The conversion does not change this: the converted model remains under the same licence, and
 Apache-2.0, the licence of this software, does not cover it."""
 
+MAX_RATIO = 4
+"""Largest size of the tensors of a checkpoint, relative to its file; some share a storage."""
+
 PREFIX = "vf_model."
-HEADS = 8  # of each attention: the one size that the weights do not tell
-BAND_CHANNELS = 16  # of the embedding; the rest of its channels tell the time
+HEADS = 8  # of each attention: the only size that the weights do not determine
+BAND_CHANNELS = 16  # of the embedding; its other channels embed the time
 
 _RANGE = re.compile(r"_(\d*\.\d+)_(\d*\.\d+)(?=[_.])")
 
@@ -38,38 +41,56 @@ Source = str | Path | State
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """Read the state dict of a PyTorch checkpoint, without running any code that it may hold.
+    """Read the state dict of a PyTorch checkpoint, without executing code that it may contain.
 
     Raises:
-        ModelError: the file is absent, is no checkpoint, or holds more than plain data.
+        ModelError: the file is missing, is not a checkpoint, or contains more than plain data.
     """
     try:
+        _check_compression(Path(path))
         found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except OSError as error:
-        raise ModelError(f"{path} can not be read: {error.strerror or error}") from error
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror or error}") from error
+    except ModelError:
+        raise
+    except Exception as error:  # a malformed pickle can raise nearly anything
         raise ModelError(
-            f"{path} is no PyTorch checkpoint that can be loaded safely: "
+            f"{path} is not a PyTorch checkpoint that can be loaded safely: "
             f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
         ) from error
     state = found.get("state_dict", found) if isinstance(found, Mapping) else None
     if not isinstance(state, Mapping) or not any(isinstance(v, Tensor) for v in state.values()):
-        raise ModelError(f"{path} holds no state dict: expected a mapping of names to tensors")
-    return {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+        raise ModelError(f"{path} contains no state dict: expected a mapping of names to tensors")
+    tensors = {str(key): value for key, value in state.items() if isinstance(value, Tensor)}
+    # A tensor with strides of zero states any shape, whatever its storage holds.
+    total = sum(value.numel() * value.element_size() for value in tensors.values())
+    if total > MAX_RATIO * Path(path).stat().st_size:
+        raise ModelError(f"{path}: its tensors are larger than the file")
+    return tensors
+
+
+def _check_compression(path: Path) -> None:
+    """Refuse an archive that unpacks to much more than its size; PyTorch does not compress."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        total = sum(member.file_size for member in archive.infolist())
+    if total > MAX_RATIO * path.stat().st_size:
+        raise ModelError(f"{path} unpacks to much more than its size, which a checkpoint does not")
 
 
 def load_release(state_dict: State, heads: int = HEADS) -> RoPEUNet:
-    """Build the network that a published state dict belongs to, and load it, in float32.
+    """Build the network of a published state dict, and load its weights in float32.
 
-    Widths, levels, blocks and places of attention are read off names and shapes. Where names
-    start with ``vf_model.``, those without that prefix are ignored.
+    Names and shapes determine the widths, levels, blocks and positions of attention. If names start
+    with ``vf_model.``, those without this prefix are ignored.
 
     Args:
         state_dict: tensors by name.
-        heads: of each attention, which the weights do not tell; 8 as published by default.
+        heads: number of heads of each attention, which the weights do not determine (published: 8).
 
     Raises:
-        ModelError: a tensor is missing, unknown or misshapen; the message names it.
+        ModelError: a tensor is missing, unknown or of a wrong shape; the message states its name.
     """
     state = {k.removeprefix(PREFIX): v for k, v in state_dict.items() if k.startswith(PREFIX)}
     state = state or dict(state_dict)
@@ -81,7 +102,8 @@ def load_release(state_dict: State, heads: int = HEADS) -> RoPEUNet:
     problems += [f"{key} is unknown" for key in state if key not in wanted]
     problems += [
         f"{key} has the shape {tuple(state[key].shape)} and should have {tuple(value.shape)}"
-        for key, value in wanted.items() if key in state and state[key].shape != value.shape
+        for key, value in wanted.items()
+        if key in state and state[key].shape != value.shape
     ]
     if problems:
         more = f"; and {len(problems) - 8} more" if len(problems) > 8 else ""
@@ -94,12 +116,13 @@ def load_release(state_dict: State, heads: int = HEADS) -> RoPEUNet:
 
 
 def infer_config(state: State, heads: int = HEADS) -> RoPEUNet.Config:
-    """Read the configuration of a published network off the names and shapes of its tensors.
+    """Infer the configuration of a published network from the names and shapes of its tensors.
 
     Raises:
-        ModelError: a tensor that tells a size is missing or misshapen, or the sizes do not fit.
+        ModelError: a tensor that determines a size is missing or of a wrong shape, or the sizes do
+            not match.
     """
-    numbers = (int(found[1]) for found in _found(r"enc_blocks\.(\d+)\..*", state))
+    numbers = (int(found[1]) for found in _found(r"enc_blocks\.(\d{1,3})\..*", state))
     levels = max(numbers, default=-1) + 1
     widths = [_tensor(state, "input_projection.weight").shape[0]]
     widths += [_tensor(state, f"ds_layers.{k}.op.weight").shape[0] for k in range(levels)]
@@ -125,11 +148,11 @@ def infer_config(state: State, heads: int = HEADS) -> RoPEUNet.Config:
 def load_release_experts(
     sources: Sequence[Source], heads: int = HEADS, offload: bool = True
 ) -> Experts:
-    """Load one published checkpoint for each range of t, the lowest range first.
+    """Load a published checkpoint for each range of t, in ascending order.
 
-    The ranges are read off file names such as ``A2SB_twosplit_0.0_0.5_release.ckpt``. State
-    dicts, and files whose names tell nothing, are taken in the order given, with the paper's cuts
-    for their number.
+    File names such as ``A2SB_twosplit_0.0_0.5_release.ckpt`` determine the ranges. State dicts, and
+    files without ranges in their names, are used in the given order with the paper's cuts for their
+    number.
 
     Args:
         sources: paths or state dicts.
@@ -137,8 +160,8 @@ def load_release_experts(
         offload: see ``Experts.Config``.
 
     Raises:
-        ModelError: a source can not be loaded, or the ranges do not tile [0, 1] in order; the
-            message names the files.
+        ModelError: a source cannot be loaded, or the ranges do not tile [0, 1] in order; the
+            message states the files.
     """
     cuts = _tiling(sources)
     networks = []
@@ -149,11 +172,11 @@ def load_release_experts(
         except ModelError as error:
             where = "" if isinstance(source, Mapping) else f"{source}: "
             raise ModelError(f"{where}{error}") from error
-    return Experts.gather(networks, cuts, offload).eval()
+    return Experts.merge(networks, cuts, offload).eval()
 
 
 class Release(Converter):
-    """Loads published checkpoints: one file, or one for each t-range expert.
+    """Converts published checkpoints: one file, or one for each t-range expert.
 
     Representation, bridge, prediction and sampling are those of sections 3.1 to 3.6.
     """
@@ -162,14 +185,14 @@ class Release(Converter):
     licence = "non-commercial"
 
     class Config(ComponentConfig):
-        """What the weights do not tell."""
+        """Settings that the weights do not determine."""
 
         name: str = "a2sb_release"
         heads: int = Field(HEADS, ge=1)
-        """Heads of each attention."""
+        """Number of heads of each attention."""
 
     def convert(self, sources: Sequence[Path]) -> Converted:
-        """Load the checkpoints and say which parts go with them.
+        """Load the checkpoints, and add the other parts of their model.
 
         Raises:
             ModelError: see :func:`load_release_experts`.
@@ -181,7 +204,7 @@ class Release(Converter):
 
 
 def _composition(backbone: Backbone) -> dict[str, Any]:
-    """Return the paper's whole composition around a network."""
+    """Return the configuration of the paper's model with a network."""
     return {
         "representation": {"name": "factorized"},
         "corruption": {
@@ -212,12 +235,12 @@ def _tensor(state: State, key: str) -> Tensor:
 
 
 def _found(pattern: str, state: State) -> Iterable[re.Match[str]]:
-    """Yield the matches of names that fit a pattern."""
+    """Yield the matches of the names with a pattern."""
     return (found for found in map(re.compile(pattern).fullmatch, state) if found)
 
 
 def _tiling(sources: Sequence[Source]) -> tuple[float, ...]:
-    """Return where the ranges of t of the sources meet."""
+    """Return the times at which the ranges of the sources meet."""
     ranges = [_range(source) for source in sources]
     known = [found for found in ranges if found is not None]
     if known and len(known) == len(sources):
@@ -225,14 +248,14 @@ def _tiling(sources: Sequence[Source]) -> tuple[float, ...]:
     by_number = {len(cuts) + 1: cuts for cuts in PAPER_CUTS.values()}
     if known or len(sources) not in by_number:
         raise ModelError(
-            f"the ranges of t of {len(sources)} checkpoints must stand in all their file names, "
-            f"such as `_0.0_0.5_`; they stand in {len(known)}"
+            f"the file names of all {len(sources)} checkpoints must contain their ranges of t, "
+            f"such as `_0.0_0.5_`; {len(known)} of them do"
         )
     return by_number[len(sources)]
 
 
 def _cuts(names: Sequence[str], ranges: Sequence[tuple[float, float]]) -> tuple[float, ...]:
-    """Return where ranges meet; check that they tile [0, 1] in their order."""
+    """Return the times at which ranges meet, after a check that they tile [0, 1] in order."""
     named = [f"{name} ({low} to {high})" for name, (low, high) in zip(names, ranges, strict=True)]
     for k in range(1, len(ranges)):
         (low, high), next_low = ranges[k - 1], ranges[k][0]
@@ -242,12 +265,12 @@ def _cuts(names: Sequence[str], ranges: Sequence[tuple[float, float]]) -> tuple[
             what = "overlap" if next_low < high else "leave a gap"
             raise ModelError(f"the ranges of t of {named[k - 1]} and {named[k]} {what}")
     if ranges[0][0] != 0 or ranges[-1][1] != 1:
-        raise ModelError(f"the ranges of t must cover 0 to 1, and are: {', '.join(named)}")
+        raise ModelError(f"the ranges of t must cover 0 to 1, but are: {', '.join(named)}")
     return tuple(high for _, high in ranges[:-1])
 
 
 def _range(source: Source) -> tuple[float, float] | None:
-    """Return the range of t that a file name carries."""
+    """Return the range of t in a file name; None if there is none."""
     if isinstance(source, Mapping):
         return None
     found = _RANGE.search(Path(source).name)

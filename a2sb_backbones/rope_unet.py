@@ -1,29 +1,31 @@
-"""The paper's network (Section 3.4): a UNet with rotary attention, told the band of each row."""
+"""The paper's network (section 3.4): a UNet with rotary attention and a band embedding."""
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Literal, Self
 
 import torch
 from einops import rearrange
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from a2sb_backbones.attention import AttentionKind, Norm, RotaryAttention
-from a2sb_backbones.embeddings import band_embedding, time_embedding
+from a2sb_backbones.embeddings import AxialRotary, band_embedding, time_embedding
 from a2sb_core.errors import ModelError
 from a2sb_core.interfaces import Backbone, ComponentConfig
 
+PatchSide = Annotated[int, Field(gt=0, le=64)]
+
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions around a residual; the embedding scales and shifts between them.
+    """Two 3x3 convolutions with a residual connection; the embedding modulates the second.
 
     Args:
-        channels: C, in and out.
-        embedding_channels: channels E of the embedding.
-        groups: groups of the normalizations.
+        channels: number of channels C of the input and the output.
+        embedding_channels: number of channels E of the embedding.
+        groups: number of groups of the normalizations.
         dropout: probability of dropping a value before the second convolution.
     """
 
@@ -32,16 +34,14 @@ class ResidualBlock(nn.Module):
         self.in_layers = nn.Sequential(
             Norm(groups, channels), nn.SiLU(), nn.Conv2d(channels, channels, 3, padding=1)
         )
-        self.emb_layers = nn.Sequential(
-            nn.SiLU(), nn.Conv2d(embedding_channels, 2 * channels, 1)
-        )
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Conv2d(embedding_channels, 2 * channels, 1))
         self.out_norm = Norm(groups, channels)
         self.out_rest = nn.Sequential(
             nn.SiLU(), nn.Dropout(dropout), nn.Conv2d(channels, channels, 3, padding=1)
         )
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        """Map (B, C, F, W), told an embedding (B, E, F, 1), to (B, C, F, W)."""
+        """Map (B, C, F, W) and an embedding (B, E, F, 1) to (B, C, F, W)."""
         h: Tensor = self.in_layers(x)
         scale, shift = self.emb_layers(embedding).to(h.dtype).chunk(2, dim=1)
         h = torch.addcmul(shift, self.out_norm(h), 1 + scale)
@@ -50,7 +50,7 @@ class ResidualBlock(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Halve rows and frames by a strided 3x3 convolution."""
+    """Halves rows and frames by a strided 3x3 convolution."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Double rows and frames by repeating, then a 3x3 convolution."""
+    """Doubles rows and frames by repetition, followed by a 3x3 convolution."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -76,12 +76,12 @@ class Upsample(nn.Module):
 
 
 class RoPEUNet(Backbone):
-    """The UNet of Section 3.4, with the weights' names of the published checkpoints.
+    """The UNet of section 3.4, whose weights have the names of the published checkpoints.
 
-    With ``patch`` = p, squares of p x p values become channels at the input and are laid out
-    again at the output: a network for small computers. ``patch`` = (p, q) takes p rows and q
-    frames. Any number of rows and frames is accepted;
-    sizes that are no ``multiple`` are padded by repeating the last row and frame.
+    With ``patch`` = p, squares of p x p values become channels at the input, and channels become
+    squares at the output, which makes the network faster. ``patch`` = (p, q) folds p rows and q
+    frames. The network accepts any number of rows and frames; sizes that are not a ``multiple`` are
+    padded by repeating the last row and frame.
 
     Example:
         >>> import torch
@@ -92,38 +92,43 @@ class RoPEUNet(Backbone):
     """
 
     class Config(ComponentConfig):
-        """Sizes of the network; the default is the paper's, with 565 M parameters."""
+        """Sizes of the network; the default is that of the paper, with 565 M parameters."""
 
         name: str = "rope_unet"
-        widths: tuple[int, ...] = Field((128, 256, 512, 768, 1024, 2048), min_length=2)
-        """Channels of each resolution, one more than there are levels."""
+        widths: tuple[Annotated[int, Field(ge=1, le=16_384)], ...] = Field(
+            (128, 256, 512, 768, 1024, 2048), min_length=2, max_length=12
+        )
+        """Number of channels of each resolution; there is one more resolution than levels."""
         attention_levels: tuple[int, ...] = (3, 4)
-        """Levels with attention, 0 being the finest."""
-        heads: int = Field(8, ge=1)
-        """Heads of each attention."""
-        res_blocks: int = Field(2, ge=1)
-        """Residual blocks a level."""
-        fine_blocks: int = Field(0, ge=0)
-        """Residual blocks at the finest resolution behind the last upsampling, given the finest
-        features of the encoder; the paper: none."""
-        time_channels: int = Field(128, ge=2, multiple_of=2)
-        """Size of the embedding of t."""
-        band_channels: int = Field(16, ge=2, multiple_of=2)
-        """Size of the embedding of a row's frequency."""
-        groups: int = Field(32, ge=1)
-        """Groups of the normalizations."""
-        dropout: float = Field(0.1, ge=0, lt=1)
-        """Share of values dropped in training."""
-        patch: PositiveInt | tuple[PositiveInt, PositiveInt] = 1
-        """Rows and frames folded into channels: one number, or (rows, frames)."""
+        """Levels with attention; 0 is the finest level."""
+        heads: int = Field(8, ge=1, le=16_384)
+        """Number of heads of each attention."""
+        res_blocks: int = Field(2, ge=1, le=64)
+        """Number of residual blocks per level."""
+        fine_blocks: int = Field(0, ge=0, le=64)
+        """Number of residual blocks at the finest resolution after the last upsampling, with a skip
+        connection from the encoder (the paper: 0)."""
+        time_channels: int = Field(128, ge=2, le=16_384, multiple_of=2)
+        """Number of channels of the embedding of t."""
+        band_channels: int = Field(16, ge=2, le=16_384, multiple_of=2)
+        """Number of channels of the embedding of the frequency of a row."""
+        groups: int = Field(32, ge=1, le=16_384)
+        """Number of groups of the normalizations."""
+        dropout: FiniteFloat = Field(0.1, ge=0, lt=1)
+        """Probability with which values are dropped in training."""
+        patch: PatchSide | tuple[PatchSide, PatchSide] = 1
+        """Rows and frames that are folded into channels: one number, or (rows, frames)."""
         attention: AttentionKind = "sdpa"
-        """Implementation of attention."""
+        """Implementation of attention: ``sdpa`` of PyTorch, or ``xformers``."""
+        rotary: Literal["trained", "frozen"] = "trained"
+        """Whether training changes the frequencies of the rotary positions; ``frozen`` keeps their
+        initial values, as the published checkpoints do."""
         attention_residual: bool = False
-        """Add what goes into an attention to what comes out; the paper: no."""
+        """Add the input of each attention to its output (the paper: false)."""
         checkpointing: bool = False
-        """Recompute blocks in the backward pass, to save memory."""
+        """Recompute blocks in the backward pass to save memory."""
         zero_output: bool = False
-        """Start the last convolution at zero."""
+        """Initialize the last convolution with zeros."""
 
         @property
         def patch_shape(self) -> tuple[int, int]:
@@ -135,7 +140,7 @@ class RoPEUNet(Backbone):
             levels = len(self.widths) - 1
             for width in self.widths:
                 if width < 1 or width % self.groups:
-                    raise ValueError(f"width {width} is no multiple of groups ({self.groups})")
+                    raise ValueError(f"width {width} is not a multiple of groups ({self.groups})")
             for level in self.attention_levels:
                 if not 0 <= level < levels:
                     raise ValueError(f"attention level {level}: there are levels 0 to {levels - 1}")
@@ -143,7 +148,7 @@ class RoPEUNet(Backbone):
             for width in attended | {self.widths[-1]}:
                 if width % self.heads or width // self.heads < 4:
                     raise ValueError(
-                        f"width {width} can not be split into {self.heads} heads of at least "
+                        f"width {width} cannot be split into {self.heads} heads of at least "
                         "4 channels"
                     )
             return self
@@ -168,14 +173,18 @@ class RoPEUNet(Backbone):
         self.input_projection = nn.Conv2d(
             (channels + condition_channels) * area, widths[0], 3, padding=1
         )
-        self.middle_block = nn.ModuleList([
-            self._residual(widths[-1]), self._attention(widths[-1]), self._residual(widths[-1])
-        ])
+        self.middle_block = nn.ModuleList(
+            [self._residual(widths[-1]), self._attention(widths[-1]), self._residual(widths[-1])]
+        )
         self.fine_blocks = nn.ModuleList(
             self._residual(widths[0]) for _ in range(config.fine_blocks)
         )
         last = nn.Conv2d(widths[0], channels * area, 3, padding=1)
         self.output_projection = nn.Sequential(Norm(config.groups, widths[0]), nn.SiLU(), last)
+        if config.rotary == "frozen":
+            for module in self.modules():
+                if isinstance(module, AxialRotary):
+                    module.freqs.requires_grad_(False)
         if config.zero_output:
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
@@ -186,8 +195,9 @@ class RoPEUNet(Backbone):
 
     def _attention(self, width: int) -> RotaryAttention:
         config = self.config
-        return RotaryAttention(width, config.heads, config.groups, config.attention,
-                               config.attention_residual)
+        return RotaryAttention(
+            width, config.heads, config.groups, config.attention, config.attention_residual
+        )
 
     def _blocks(self, width: int, attention: bool) -> nn.ModuleList:
         blocks = nn.ModuleList()
@@ -201,7 +211,7 @@ class RoPEUNet(Backbone):
         """Map x (B, ch, F, W), t (B,) in [0, 1] and condition (B, k, F, W) to (B, ch, F, W).
 
         Raises:
-            ModelError: the condition is absent, or not of the channels this network was made for.
+            ModelError: the condition is missing, or its number of channels is wrong.
         """
         rows, frames = x.shape[-2:]
         h = self._pad(self._join(x, condition))
@@ -210,7 +220,7 @@ class RoPEUNet(Backbone):
         return _unfold(h, *self.patch)[..., :rows, :frames]
 
     def _unet(self, h: Tensor, time: Tensor) -> Tensor:
-        """Run encoder, middle and decoder on (B, widths[0], F, W), told the times (B, E)."""
+        """Run encoder, middle and decoder on (B, widths[0], F, W) and embedded times (B, E)."""
         skips: list[Tensor] = []
         fine = h
         for blocks, down in zip(self.enc_blocks, self.ds_layers, strict=True):
@@ -225,11 +235,11 @@ class RoPEUNet(Backbone):
         return self._run(self.fine_blocks, h + fine, time) if self.config.fine_blocks else h
 
     def _run(self, blocks: nn.Module, h: Tensor, time: Tensor) -> Tensor:
-        """Run blocks of one resolution, telling each residual block time and band (B, E, F, 1)."""
+        """Run the blocks of one resolution with the embedding of time and band (B, E, F, 1)."""
         band = band_embedding(h.shape[-2], self.config.band_channels, h.device)
-        embedding = torch.cat([
-            band.expand(len(h), -1, -1), time[:, :, None].expand(-1, -1, h.shape[-2])
-        ], dim=1)[..., None].to(self.input_projection.weight.dtype)
+        embedding = torch.cat(
+            [band.expand(len(h), -1, -1), time[:, :, None].expand(-1, -1, h.shape[-2])], dim=1
+        )[..., None].to(self.input_projection.weight.dtype)
         for block in blocks:  # type: ignore[attr-defined]
             if self.config.checkpointing and torch.is_grad_enabled():
                 h = checkpoint(block, h, embedding, use_reentrant=False)
@@ -238,12 +248,12 @@ class RoPEUNet(Backbone):
         return h
 
     def _join(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Put the condition's channels after those of the input."""
+        """Append the channels of the condition to those of the input."""
         given = 0 if condition is None else condition.shape[1]
         if given != self.condition_channels:
             raise ModelError(
-                f"this network was made for a condition of {self.condition_channels} channels, "
-                f"and was given {given}"
+                f"this network expects a condition of {self.condition_channels} channels, "
+                f"but was given {given}"
             )
         return x if condition is None else torch.cat([x, condition.to(x.dtype)], dim=1)
 
@@ -258,16 +268,16 @@ class RoPEUNet(Backbone):
 def _fold(x: Tensor, p: int, q: int) -> Tensor:
     """Fold patches of p x q values into channels: (B, C, p F, q W) to (B, C p q, F, W).
 
-    Here it is decided how channels lie in memory from now on.
+    This also sets the memory format of the following layers.
     """
     folded: Tensor = rearrange(x, "b c (f p) (w q) -> b (c p q) f w", p=p, q=q)
     return folded.contiguous(memory_format=_memory_format(x))
 
 
 def _memory_format(x: Tensor) -> torch.memory_format:
-    """Put channels last in bfloat16 on a CPU: convolutions are several times faster so.
+    """Return channels last for bfloat16 on a CPU, where it makes convolutions much faster.
 
-    Not in float32, where the gain is small and normalization loses digits by it.
+    For float32, the gain is small and normalization would lose precision.
     """
     on_cpu, reduced = x.device.type == "cpu", x.dtype != torch.float32
     last = on_cpu and (reduced or torch.is_autocast_enabled("cpu"))
@@ -275,6 +285,6 @@ def _memory_format(x: Tensor) -> torch.memory_format:
 
 
 def _unfold(x: Tensor, p: int, q: int) -> Tensor:
-    """Undo :func:`_fold`."""
+    """Invert :func:`_fold`."""
     patches: Tensor = rearrange(x, "b (c p q) f w -> b c (f p) (w q)", p=p, q=q)
     return patches.contiguous()

@@ -11,12 +11,16 @@ class ConfigError(A2SBError):
     """A configuration is wrong: the message names the field and what was expected."""
 
 
+class InvalidConfigError(ConfigError, ValueError):
+    """A configuration that was created in Python has missing, unknown or invalid fields."""
+
+
 class PluginError(A2SBError):
     """A plugin is unknown, ambiguous or broken."""
 
 
 class AudioError(A2SBError):
-    """An audio file or array can not be used as asked."""
+    """An audio file or array cannot be used as requested."""
 
 
 class ModelError(A2SBError):
@@ -28,4 +32,4 @@ class TaskError(A2SBError):
 
 
 class TrainingError(A2SBError):
-    """Training can not start or go on."""
+    """Training cannot start or continue."""

@@ -1,1 +1,1 @@
-"""The paper's parts as plugins: everything but the network."""
+"""Components of the paper except for the network, and additional components."""

@@ -1,7 +1,8 @@
 """Run benchmarks: `python benchmarks NAME [OPTIONS]`.
 
-Without a name, all that need no audio. On clean clips of yours, `python benchmarks steps CLIPS`
-measures quality against steps. `python benchmarks ray_scaling` needs Ray (a2sb[ray]).
+Without a name, all benchmarks that need no audio run. `python benchmarks steps CLIPS` measures
+quality against steps on clean clips of your own. `python benchmarks ray_scaling` needs Ray
+(a2sb[ray]). `python benchmarks fuzz` runs the command line on damaged files.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-ALL = ("streaming", "gaps", "network", "orthogonalization", "plugins")
+ALL = ("streaming", "gaps", "network", "many", "orthogonalization", "startup")
 
 
 def main() -> int:
     """Run one benchmark with its options, or all in turn; return the first exit code above 0."""
     folder, arguments = Path(__file__).parent, sys.argv[1:]
-    known = sorted({path.stem for path in folder.glob("*.py")} - {"__main__", "record"})
+    known = sorted(
+        {path.stem for path in folder.glob("*.py")} - {"__main__", "mutated_files", "record"}
+    )
     if arguments and arguments[0] not in known:
         print(f"{__doc__}\nbenchmarks: {', '.join(known)}")
         return 2

@@ -1,11 +1,11 @@
-"""How much damage is found in music, and how much is seen where there is none.
+"""Precision and recall of the detection of damage, and false alarms in undamaged music.
 
     python benchmarks detection CLIPS [--cases 200] [--seed 0]
 
 CLIPS is a folder of undamaged recordings. Each case is ten seconds of one of them with one to three
-damages of a kind at random places, and, in silent cases, natural pauses besides: sound that decays
-into silence, and grows out of it. A damage is found if a finding meets it, and a finding is right
-if it meets a damage.
+damages of one kind at random places. Cases of silence also contain natural pauses: sound that
+decays into silence and grows out of it. A damage counts as found if a finding overlaps it, and a
+finding counts as right if it overlaps a damage.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from a2sb_core.audio import files
-from a2sb_core.audio.damage import DETECTORS, find_gaps
+from a2sb_tasks.detection.gaps import DETECTORS, find_gaps
 
 Array = npt.NDArray[np.float32]
 CASE_S = 10.0
 LOUD_RMS = 10 ** (-40 / 20)  # a damage of silence is none
+LONGEST_PACKET = 882  # samples; a longer gap repeats the packet several times
 
 
 def damaged(wave: Array, rate: int, kind: str, rng: np.random.Generator) -> list[tuple[int, int]]:
@@ -30,7 +31,11 @@ def damaged(wave: Array, rate: int, kind: str, rng: np.random.Generator) -> list
     places: list[tuple[int, int]] = []
     for _ in range(int(rng.integers(1, 4))):
         shortest, longest = {
-            "nan": (1 / rate, 0.5), "silence": (0.003, 1.0), "stuck": (0.001, 0.5),
+            "nan": (1 / rate, 0.5),
+            "silence": (0.001, 1.0),
+            "noise": (0.006, 1.0),
+            "stuck": (0.001, 0.5),
+            "repeat": (0.01, 0.5),
             "click": (1 / rate, 0.001),
         }[kind]
         length = max(1, round(rate * float(np.exp(rng.uniform(np.log(shortest), np.log(longest))))))
@@ -55,6 +60,14 @@ def _spoil(wave: Array, start: int, end: int, kind: str, rng: np.random.Generato
         wave[int(rng.integers(len(wave))), start:end] = np.nan
     elif kind == "silence":
         wave[:, start:end] = 0
+    elif kind == "noise":
+        level = np.sqrt(np.mean(wave[:, start - LONGEST_PACKET : start] ** 2))
+        noise = rng.standard_normal((len(wave), end - start)).astype(np.float32)
+        wave[:, start:end] = level * 10 ** (rng.uniform(-60, -38) / 20) * noise
+    elif kind == "repeat":
+        packet = wave[:, start - min(end - start, LONGEST_PACKET) : start]
+        times = -(-(end - start) // packet.shape[1])
+        wave[:, start:end] = np.tile(packet, times)[:, : end - start]
     elif kind == "stuck":
         channel = int(rng.integers(len(wave)))
         wave[channel, start:end] = wave[channel, start - 1]
@@ -65,7 +78,7 @@ def _spoil(wave: Array, start: int, end: int, kind: str, rng: np.random.Generato
 
 
 def pause(wave: Array, rate: int, rng: np.random.Generator) -> None:
-    """Let the sound decay into a silence, and grow out of it, in place."""
+    """Insert a pause in place: the sound decays into silence and grows out of it."""
     fade, length = round(rate * rng.uniform(0.05, 0.3)), round(rate * rng.uniform(0.05, 1.0))
     start = int(rng.integers(rate, wave.shape[1] - length - 2 * fade - rate))
     curve = np.exp(-np.linspace(0, 12, fade)).astype(np.float32)
@@ -75,17 +88,15 @@ def pause(wave: Array, rate: int, rng: np.random.Generator) -> None:
 
 
 def count(wave: Array, rate: int, places: list[tuple[int, int]]) -> Counter[str]:
-    """Compare what is found with what was damaged."""
-    found = [
-        (round(f.start_s * rate), round(f.end_s * rate)) for f in find_gaps([wave], rate)
-    ]
+    """Compare the findings with the damage."""
+    found = [(round(f.start_s * rate), round(f.end_s * rate)) for f in find_gaps([wave], rate)]
     hit = sum(any(a < d and c < b for c, d in found) for a, b in places)
     right = sum(any(a < d and c < b for a, b in places) for c, d in found)
-    return Counter(made=len(places), hit=hit, told=len(found), right=right)
+    return Counter(made=len(places), hit=hit, findings=len(found), right=right)
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure the detectors and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("clips", type=Path)
     parser.add_argument("--cases", type=int, default=200)
@@ -109,13 +120,17 @@ def main() -> None:
             pause(wave, rate, rng)
         sums[kind] += count(wave, rate, damaged(wave, rate, kind, rng))
     print(f"{asked.cases} cases; {len(paths)} undamaged recordings, {seconds / 60:.1f} min\n")
-    print(f"{'':8} {'damages':>8} {'found':>6} {'recall':>7} {'findings':>9} {'precision':>10} "
-          f"{'false alarms, undamaged':>24}")
+    print(
+        f"{'':8} {'damages':>8} {'found':>6} {'recall':>7} {'findings':>9} {'precision':>10} "
+        f"{'false alarms, undamaged':>24}"
+    )
     for kind, sum_ in sums.items():
         recall = sum_["hit"] / max(1, sum_["made"])
-        precision = sum_["right"] / max(1, sum_["told"])
-        print(f"{kind:8} {sum_['made']:8} {sum_['hit']:6} {recall:7.3f} {sum_['told']:9} "
-              f"{precision:10.3f} {alarms[kind]:14} ({3600 * alarms[kind] / seconds:.1f} an hour)")
+        precision = sum_["right"] / max(1, sum_["findings"])
+        print(
+            f"{kind:8} {sum_['made']:8} {sum_['hit']:6} {recall:7.3f} {sum_['findings']:9} "
+            f"{precision:10.3f} {alarms[kind]:14} ({3600 * alarms[kind] / seconds:.1f} an hour)"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Time of filling five gaps of 300 ms in a short and in an hour-long file: work follows the gaps.
+"""Time to fill five gaps of 300 ms in a short file and in a file of one hour.
 
 Options: [--minutes 60] [--rounds 2] [--model small].
 """
@@ -35,7 +35,7 @@ def make(path: Path, seconds: float) -> list[tuple[float, float]]:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure the times, print them and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--rounds", type=int, default=2)

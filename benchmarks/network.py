@@ -1,9 +1,10 @@
-"""One evaluation of the network: precisions, memory layouts, attention and compilation.
+"""Time of a network evaluation by precision, memory layout, attention and compilation.
 
     python benchmarks/network.py [--model small|paper] [--device cpu] [--windows 4] [--compiled]
 
-All ways are timed in turn in one process. `share` is the rate of floating-point operations over
-that of a large matrix product in the same precision on the same machine.
+Each variant is timed in turn with the first one, and printed when it is done. `share` is the rate
+of floating-point operations, divided by that of a large matrix product in the same precision on the
+same machine.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -24,10 +27,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from a2sb_backbones import rope_unet
 from a2sb_backbones.attention import RotaryAttention
 from a2sb_core import Restorer
-from a2sb_core.config.load import load_config
-from a2sb_core.config.run import ModelConfig
-from a2sb_core.engine.devices import choose_autocast, compile_network
-from a2sb_core.engine.model import Model
+from a2sb_core.config.loading import load_config
+from a2sb_core.config.model import ModelConfig
+from a2sb_core.devices.choice import choose_autocast, compile_network
+from a2sb_core.models.model import Model
+from a2sb_core.restoration.windows import as_window_sampler
 
 MATRIX = 2048
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
@@ -48,13 +52,13 @@ class Way:
 
 
 def ways(device: torch.device, compiled: bool) -> Iterator[Way]:
-    """Yield the ways there are on a device."""
+    """Yield the variants that are available on a device."""
     for precision in ("fp32", "bf16"):
         for layout in LAYOUTS:
             yield Way(precision, layout)
         if compiled:
             yield Way(precision, "channels last", is_compiled=True)
-    if device.type == "cuda":
+    if device.type == "cuda" and find_spec("xformers"):
         yield Way("bf16", "channels last", attention="xformers")
 
 
@@ -85,15 +89,35 @@ def evaluation(
 
 
 def matrix_rate(device: torch.device, precision: str) -> float:
-    """Return floating-point operations a second of a large matrix product."""
+    """Return the rate of a large matrix product in floating-point operations per second."""
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     a = torch.ones(MATRIX, MATRIX, device=device, dtype=dtype)
     seconds = paired_seconds({"product": lambda: float((a @ a)[0, 0])}, 5)["product"]
     return 2 * MATRIX**3 / seconds
 
 
+def row(
+    way: Way, windows: int, seconds: dict[str, float], operations: int, matrix: float
+) -> dict[str, Any]:
+    """Print the result of one way, measured in turn with the first one, and return it."""
+    own = seconds[str(way)]
+    rate, ratio = operations / own, seconds["first"] / own
+    print(
+        f"{way!s:36} {windows / own:8.2f} windows/s  x {ratio:5.2f}  "
+        f"{rate / 1e9:8.0f} G/s, {100 * rate / matrix:3.0f} % of the matrix rate",
+        flush=True,
+    )
+    return {
+        "way": str(way),
+        "windows_per_s": windows / own,
+        "ratio": ratio,
+        "operations_per_s": rate,
+        "share_of_matrix_rate": rate / matrix,
+    }
+
+
 def main() -> None:
-    """Measure, print, write."""
+    """Measure the variants, print them and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="small", help="small, paper (random weights), a folder")
     parser.add_argument("--device", default="auto")
@@ -112,24 +136,15 @@ def main() -> None:
     with torch.no_grad(), counter:
         network(x, torch.ones(len(x), device=device), condition)
     operations = counter.get_total_flops()
-    calls = {
-        str(way): evaluation(network, way, x, condition) for way in ways(device, options.compiled)
-    }
-    seconds = paired_seconds(calls, options.rounds)
-    rates = {precision: matrix_rate(device, precision) for precision in ("fp32", "bf16")}
-    first, rows = next(iter(seconds.values())), []
-    print(f"{operations / len(x) / 1e9:.1f} G operations a window of {frames} frames")
-    for name, value in seconds.items():
-        rate = operations / value
-        share = rate / rates[name.partition(",")[0]]
-        rows.append({
-            "way": name, "windows_per_s": len(x) / value, "ratio": first / value,
-            "operations_per_s": rate, "share_of_matrix_rate": share,
-        })
-        print(
-            f"{name:36} {len(x) / value:8.2f} windows/s  x {first / value:5.2f}  "
-            f"{rate / 1e9:8.0f} G/s, {100 * share:3.0f} % of the matrix rate"
-        )
+    print(f"{operations / len(x) / 1e9:.1f} G operations a window of {frames} frames", flush=True)
+    first, rates, rows = None, {}, []
+    for way in ways(device, options.compiled):
+        if way.precision not in rates:
+            rates[way.precision] = matrix_rate(device, way.precision)
+        call = evaluation(network, way, x, condition)
+        first = first or call
+        seconds = paired_seconds({"first": first, str(way): call}, options.rounds)
+        rows.append(row(way, len(x), seconds, operations, rates[way.precision]))
     about = {"model": options.model, "windows": len(x), "device": str(device), "matrix": rates}
     write(options.output, f"network_{Path(options.model).name}_{device.type}", about, rows)
 
@@ -140,7 +155,7 @@ def load(name: str, device: str) -> tuple[nn.Module, int]:
         restorer = Restorer(Model(load_config(ModelConfig, "paper")), device=device)
     else:
         restorer = Restorer.from_pretrained(name, device=device)
-    return restorer.model, restorer.model.sampler.frames_at_once or 256
+    return restorer.model, as_window_sampler(restorer.model.sampler).window or 256
 
 
 if __name__ == "__main__":

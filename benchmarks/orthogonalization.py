@@ -25,7 +25,7 @@ def by_svd(z: Tensor) -> Tensor:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure both computations, print the figures and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=1.0, help="length of the audio")
     parser.add_argument("--rounds", type=int, default=5)

@@ -1,8 +1,8 @@
-"""Files a second of one and of more workers on a Ray cluster, each with one core or one GPU.
+"""Files per second by number of workers of a Ray cluster, each with one core or one GPU.
 
-Without --address, the cluster is this machine. Runs of each number of workers take turns, so that
-a change of the machine meets all. The rate is that between the first and the last result; the whole
-also holds starting Ray, the workers and the model.
+Without --address, the cluster is this machine. Runs with each number of workers alternate, so that
+a change of the machine affects all of them. The rate is measured between the first and the last
+result; the total time includes the start of Ray, the workers and the model.
 
 Options: [--workers 1,2] [--files 12] [--seconds 10] [--rounds 2] [--steps 4] [--model small].
 """
@@ -20,8 +20,8 @@ import numpy as np
 import soundfile
 from record import write
 
-from a2sb_core.engine.batch import InTurn, Pair, RestoreOne
-from a2sb_core.engine.cluster import OnRay
+from a2sb_core.batch.pairing import InTurn, Pair, RestoreOne
+from a2sb_core.batch.ray_cluster import OnRay
 
 RATE = 44100
 CUTOFF_HZ = 4000.0
@@ -39,7 +39,8 @@ def make(folder: Path, files: int, seconds: float) -> list[Path]:
 
 
 def loading(model: str, steps: int) -> Any:
-    """Return what a worker loads."""
+    """Return the function with which a worker loads its restorer."""
+
     def load() -> RestoreOne:
         from a2sb_core import Restorer
 
@@ -65,7 +66,7 @@ def measure(engine: OnRay, pairs: list[Pair]) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure the rates, print them and write them as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", default="1,2")
     parser.add_argument("--files", type=int, default=12)
@@ -84,20 +85,25 @@ def main() -> None:
         for k in range(options.rounds):
             for workers in counts:
                 engine = OnRay(work, options.address, workers, options.gpus_per_worker, retries=0)
-                pairs = [Pair(one, one.with_name(f"{one.stem}.{workers}.{k}.flac"))
-                         for one in sources]
+                pairs = [
+                    Pair(one, one.with_name(f"{one.stem}.{workers}.{k}.flac")) for one in sources
+                ]
                 rows.append({"round": k, "workers": workers, **measure(engine, pairs)})
                 print(rows[-1], flush=True)
     medians = {
-        workers: {name: statistics.median(row[name] for row in rows if row["workers"] == workers)
-                  for name in ("per_second", "seconds")}
+        workers: {
+            name: statistics.median(row[name] for row in rows if row["workers"] == workers)
+            for name in ("per_second", "seconds")
+        }
         for workers in counts
     }
     first = medians[counts[0]]
     for workers, one in medians.items():
-        print(f"{workers} workers: {60 * one['per_second']:.1f} files a minute, "
-              f"{one['per_second'] / first['per_second']:.2f} times that of {counts[0]}; "
-              f"{options.files} files in {one['seconds']:.0f} s")
+        print(
+            f"{workers} workers: {60 * one['per_second']:.1f} files a minute, "
+            f"{one['per_second'] / first['per_second']:.2f} times that of {counts[0]}; "
+            f"{options.files} files in {one['seconds']:.0f} s"
+        )
     write(options.output, "ray_scaling", {"clip_s": options.seconds, "steps": options.steps}, rows)
 
 

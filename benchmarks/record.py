@@ -1,4 +1,4 @@
-"""What all benchmarks share: the machine they ran on, paired timing, and the file of the result."""
+"""Shared parts of the benchmarks: description of the machine, paired timing, the JSON file."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from typing import Any
 
 
 def machine() -> dict[str, Any]:
-    """Return what a figure depends on."""
+    """Return the properties of the machine on which a figure depends."""
     import torch
 
     facts: dict[str, Any] = {
-        "processor": _processor(), "cores": os.cpu_count(), "threads": torch.get_num_threads(),
-        "python": platform.python_version(), "torch": torch.__version__,
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
     }
     if torch.cuda.is_available():
         facts["gpu"] = torch.cuda.get_device_name()
@@ -26,7 +29,7 @@ def machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """Return the name of the processor, where the system tells it."""
+    """Return the name of the processor if the system reports it."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf8").splitlines() if path.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -42,7 +45,7 @@ def write(folder: Path, name: str, about: Mapping[str, Any], rows: list[dict[str
 
 
 def paired_seconds(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Time works in turn, round by round, so that a change of the machine meets all; medians.
+    """Return median times; functions alternate, so that a change of the machine affects all.
 
     A work must wait for its device. The first round warms up and does not count.
     """

@@ -1,10 +1,10 @@
-"""Quality against network evaluations a window: ancestral, ode and implicit sampling.
+"""Quality by network evaluations per window, for ancestral, ode and implicit sampling.
 
     python benchmarks/steps.py CLIPS [--model small] [--steps 2,5,10,25,50,100] [--seconds 5]
 
-CLIPS is a folder of clean audio, or a manifest whose validation split is taken. Each is damaged by
-protocols of `a2sb evaluate` and restored with every sampler; prints means of LSD (21) and SiSpec
-(22) of the whole clip, writes JSON and a picture.
+CLIPS is a folder of clean audio, or a manifest, of which the validation split is used. Each clip is
+damaged by protocols of `a2sb evaluate` and restored by every sampler. Prints means of LSD (21) and
+SiSpec (22) of the whole clip; writes JSON and a figure.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from torch import Tensor
 
 from a2sb_core import Restorer
 from a2sb_core.audio import files
-from a2sb_core.config.evaluate import EvaluateConfig
-from a2sb_core.engine.clips import list_clips
-from a2sb_core.engine.protocols import Protocol, load_protocols
+from a2sb_core.config.evaluation import EvaluateConfig
+from a2sb_core.evaluation.clips import list_clips
+from a2sb_core.evaluation.protocols import NamedProtocol, load_protocols
 from a2sb_core.interfaces import Metric
 from a2sb_tasks.metrics.spectral import LSD, SiSpec
 
@@ -55,7 +55,9 @@ def read_clips(source: Path, seconds: float, limit: int) -> Iterator[tuple[str, 
 
 
 def score(
-    restorer: Restorer, protocol: Protocol, clips: list[tuple[str, Tensor, int]],
+    restorer: Restorer,
+    protocol: NamedProtocol,
+    clips: list[tuple[str, Tensor, int]],
     metrics: list[Metric],
 ) -> dict[str, float]:
     """Return the means of the metrics over clips, and seconds for one of audio."""
@@ -96,7 +98,7 @@ def draw(rows: list[dict[str, Any]], protocols: list[str], target: Path) -> None
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure the samplers, print the table and write JSON and a figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clips", type=Path)
     parser.add_argument("--model", default="small")

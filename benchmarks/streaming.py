@@ -2,10 +2,11 @@
 
     python benchmarks/streaming.py [--minutes 1,6,60] [--steps 2] [--network stub|small]
 
-Every figure is measured in a process of its own. With the stub, a network that does next to
-nothing stands in the shipped model's place, so that what is left is the engine: reading, encoding,
-windows, steps, decoding, splice. `whole` is the same arithmetic in the order of Algorithm 1, every
-step over all windows of the recording. Prints a table and ratios; writes JSON and a picture.
+Every figure is measured in a process of its own. With the stub, a network that computes almost
+nothing replaces that of the shipped model, so that only the rest is measured: reading, encoding,
+windows, steps, decoding, splicing. `whole` is the same arithmetic in the order of Algorithm 1, with
+every step over all windows of the recording. `gap` is a recording with a single gap at its start,
+whose output must not wait for the end. Prints a table and ratios; writes JSON and a figure.
 """
 
 from __future__ import annotations
@@ -25,10 +26,14 @@ from record import write
 
 RATE = 44100
 BLOCK = 1 << 17
+DAMAGE: dict[str, dict[str, Any]] = {
+    "stream": {"task": "bandwidth", "cutoff_hz": 4000.0},
+    "gap": {"task": "inpaint", "gaps_s": [(0.5, 0.55)]},
+}
 PAPER_GB = {5: 10, 60: 50}  # "about 10 GB for several minutes", "over 50 GB for an hour"
 
 
-class Recording:
+class LoopedNoise:
     """Blocks of a loop of noise below 4 kHz, of any length, that take no memory."""
 
     def __init__(self, minutes: float, channels: int) -> None:
@@ -75,23 +80,23 @@ def measure(options: argparse.Namespace, minutes: float, order: str) -> dict[str
         return result
 
     restorer.model.backbone.forward = timed
-    recording = Recording(minutes, options.channels)
+    recording = LoopedNoise(minutes, options.channels)
     base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    if order == "stream":
-        job = restorer.job(
-            recording, RATE, task="bandwidth", cutoff_hz=4000.0, steps=options.steps,
-            samples=recording.samples,
-        )
-        for _ in job.run():
+    if order != "whole":
+        asked = DAMAGE[order] | {"steps": options.steps}
+        for _ in restorer.prepare(recording, RATE, samples=recording.samples, **asked).run():
             pass
     else:
         whole(restorer, torch.cat(list(recording), dim=-1), options.steps)
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
-        "order": order, "minutes": minutes, "seconds": round(seconds, 2),
-        "peak_mb": round((peak - base) / 1024), "model_mb": round(base / 1024),
+        "order": order,
+        "minutes": minutes,
+        "seconds": round(seconds, 2),
+        "peak_mb": round((peak - base) / 1024),
+        "model_mb": round(base / 1024),
         "network_share": round(spent / seconds, 4),
     }
 
@@ -100,7 +105,7 @@ def whole(restorer: Any, wave: Any, steps: int) -> Any:
     """Restore a recording step by step, in one piece."""
     import torch
 
-    from a2sb_core.engine.devices import choose_autocast
+    from a2sb_core.devices.choice import choose_autocast
     from a2sb_core.interfaces import Item, Noise
 
     model, representation = restorer.model, restorer.model.representation
@@ -110,9 +115,8 @@ def whole(restorer: Any, wave: Any, steps: int) -> Any:
         z = representation.encode(wave)
         parameters = corruption.Parameters(cutoff_hz=4000.0)
         degraded = corruption.observe(Item(wave, z, representation), parameters, noise)
-        x0 = model.sampler.with_steps(steps).sample(
-            model.denoiser(), model.bridge, degraded.x1, degraded.missing, noise
-        )
+        sampler = model.sampler.with_steps(steps)
+        x0 = sampler.sample(model.denoiser(), model.bridge, degraded, noise)
         return representation.decode(x0, wave.shape[-1])
 
 
@@ -131,7 +135,7 @@ def draw(rows: list[dict[str, Any]], target: Path) -> None:
     from matplotlib import pyplot
 
     figure, (memory, seconds) = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for order, label in (("stream", "streamed"), ("whole", "step by step")):
+    for order, label in (("stream", "streamed"), ("gap", "one gap"), ("whole", "step by step")):
         mine = [row for row in rows if row["order"] == order]
         lengths = [row["minutes"] for row in mine]
         memory.plot(lengths, [row["peak_mb"] / 1024 for row in mine], "o-", label=label)
@@ -147,10 +151,11 @@ def draw(rows: list[dict[str, Any]], target: Path) -> None:
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure all lengths, print the table and write JSON and a figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", default="1,6,60")
     parser.add_argument("--whole-minutes", default="1,6", help="lengths for the order step by step")
+    parser.add_argument("--gap-minutes", default="1,20", help="lengths with one early gap")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--channels", type=int, default=1)
     parser.add_argument("--network", choices=("stub", "small"), default="stub")
@@ -163,22 +168,28 @@ def main() -> None:
         print(json.dumps(measure(options, float(minutes), order)))
         return
     rows = []
-    for order, lengths in (("stream", options.minutes), ("whole", options.whole_minutes)):
+    lengths_by_order = {
+        "stream": options.minutes,
+        "gap": options.gap_minutes,
+        "whole": options.whole_minutes,
+    }
+    for order, lengths in lengths_by_order.items():
         for text in filter(None, lengths.split(",")):
             row = in_own_process(sys.argv[1:], float(text), order)
             rows.append(row)
             print(
                 f"{order:>6} {row['minutes']:6g} min {row['seconds']:9.1f} s "
                 f"{row['peak_mb']:7d} MB above the model's {row['model_mb']} MB, "
-                f"network {100 * row['network_share']:.0f} % of the time", flush=True,
+                f"network {100 * row['network_share']:.0f} % of the time",
+                flush=True,
             )
-    streamed = [row for row in rows if row["order"] == "stream"]
-    for before, after in itertools.pairwise(streamed):
-        print(
-            f"{after['minutes']:g} against {before['minutes']:g} minutes: memory x "
-            f"{after['peak_mb'] / before['peak_mb']:.2f}, "
-            f"time x {after['seconds'] / before['seconds']:.2f}"
-        )
+    for before, after in itertools.pairwise(rows):
+        if before["order"] == after["order"] != "whole":
+            print(
+                f"{after['order']}: {after['minutes']:g} against {before['minutes']:g} minutes: "
+                f"memory x {after['peak_mb'] / before['peak_mb']:.2f}, "
+                f"time x {after['seconds'] / before['seconds']:.2f}"
+            )
     about = {key: getattr(options, key) for key in ("network", "steps", "channels", "precision")}
     name = f"streaming_{options.network}_{options.steps}"
     write(options.output, name, about, rows)

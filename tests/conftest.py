@@ -1,6 +1,13 @@
-"""Settings of all tests: inputs that vary are the same in every run, and no test has a deadline."""
+"""Settings of all tests: fixed inputs, no deadlines, one thread per process, marks by folder."""
 
+import os
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before the first test module imports torch
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Doctests are collected from modules by their name, and several folders have a conftest.
 collect_ignore_glob = ["*conftest.py"]
@@ -14,3 +21,34 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("a2sb")
+
+ROOT = Path(__file__).parent
+MARKS_OF_PATHS = {
+    "docs": "docs",
+    "backbones/test_shipped_model.py": "integration",
+    "contract": "integration",
+    "core/ablation": "integration",
+    "core/batch": "integration",
+    "core/cli": "integration",
+    "core/devices/test_devices.py": "integration",
+    "core/restoration": "integration",
+    "core/training": "integration",
+    "core/web": "integration",
+    "core/web/test_web_browser.py": "browser",
+    "golden": "integration",
+    "tasks/test_gap_stability.py": "integration",
+}
+MARKS_OF_FIXTURES = {"hub": "hub", "cluster": "ray"}
+
+
+def pytest_collection_modifyitems(items):
+    """Mark tests by the folder in which they are, and by the servers that they ask for."""
+    for item in items:
+        if item.path.is_relative_to(ROOT):
+            place = item.path.relative_to(ROOT)
+            for path, mark in MARKS_OF_PATHS.items():
+                if place.is_relative_to(path):
+                    item.add_marker(getattr(pytest.mark, mark))
+        for fixture, mark in MARKS_OF_FIXTURES.items():
+            if fixture in getattr(item, "fixturenames", ()):
+                item.add_marker(getattr(pytest.mark, mark))

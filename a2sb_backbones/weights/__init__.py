@@ -1,1 +1,1 @@
-"""Weights of the shipped models, one folder each."""
+"""Models that are shipped or registered, one folder each."""

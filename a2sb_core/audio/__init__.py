@@ -1,1 +1,1 @@
-"""Reading, writing, resampling and measuring audio."""
+"""Audio files: reading, writing, formats, tags and resampling."""

@@ -1,4 +1,4 @@
-"""Names of tags: those of Vorbis comments, in lower case, and what other kinds call them."""
+"""Names of tags: those of Vorbis comments, in lower case, and their equivalents elsewhere."""
 
 from __future__ import annotations
 
@@ -36,15 +36,33 @@ ID3_NAMES = {
     "TENC": "encoded-by",
     "TCMP": "compilation",
 }
-"""Text frames of ID3."""
+"""Names of the text frames of ID3."""
 
-CREDITS = {
-    "producer": "producer",
-    "engineer": "engineer",
-    "mix": "mixer",
-    "arranger": "arranger",
+CREDITS = {"producer": "producer", "engineer": "engineer", "mix": "mixer", "arranger": "arranger"}
+"""Roles in the lists of people of ID3; every other person is a performer."""
+
+APE_NAMES = {
+    "year": "date",
+    "track": "tracknumber",
+    "disc": "discnumber",
+    "album artist": "albumartist",
 }
-"""Roles in ID3's lists of people; every other is a performer."""
+"""Names of APEv2 tags that differ from those of Vorbis comments."""
+
+ASF_NAMES = {
+    "Title": "title",
+    "Author": "artist",
+    "WM/AlbumTitle": "album",
+    "WM/Year": "date",
+    "WM/Track": "tracknumber",
+    "WM/PartOfSet": "discnumber",
+    "Description": "comment",
+    "WM/Writer": "lyricist",
+    "WM/Publisher": "organization",
+    "WM/BeatsPerMinute": "bpm",
+    "WM/ContentGroupDescription": "grouping",
+}
+"""Names of ASF tags (WMA) that differ from those of Vorbis comments by more than ``WM/``."""
 
 MP4_NAMES = {
     "\xa9nam": "title",
@@ -67,10 +85,13 @@ MP4_NAMES = {
     "soco": "composersort",
 }
 MP4_PAIRS = {"trkn": "tracknumber", "disk": "discnumber"}
-"""Number and count."""
+"""MP4 tags with a number and a total."""
 
 PICTURE_FIELD = "metadata_block_picture"
-"""Where Vorbis comments of Ogg hold a picture, in base 64."""
+"""Vorbis comment of Ogg files that contains a picture in base 64."""
 
-OWN_OF_A_STREAM = ("itunsmpb", "itunnorm", "encoder", "encoding settings")
-"""Beginnings of names that tell of one encoding, such as its delay: wrong of any other."""
+OWN_OF_A_STREAM = (
+    "itunsmpb", "itunnorm", "encoder", "encoding settings", "encodingsettings", "encodingtime",
+    "wmfsdk", "isvbr", "deviceconformance",
+)  # fmt: skip
+"""Prefixes of tags that describe one encoding, such as its delay, and are wrong for another."""

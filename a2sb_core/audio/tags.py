@@ -1,9 +1,10 @@
-"""Tags and pictures of audio files: read from one, written into another, whatever their kinds."""
+"""Tags and pictures of audio files, copied between files of any formats."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,10 +12,15 @@ from typing import Any
 
 import mutagen
 from mutagen import id3
+from mutagen.apev2 import APETextValue, APEv2
+from mutagen.asf import ASFTags
 from mutagen.flac import Picture
+from mutagen.mp3 import MP3
 from mutagen.mp4 import MP4
 
 from a2sb_core.audio.tag_names import (
+    APE_NAMES,
+    ASF_NAMES,
     CREDITS,
     ID3_NAMES,
     MP4_NAMES,
@@ -30,13 +36,13 @@ FRONT_COVER = 3
 
 @dataclass(frozen=True)
 class Tags:
-    """What a file says of its music.
+    """Tags and pictures of a file.
 
     Attributes:
-        texts: values by their Vorbis comment names, in lower case; one name may have several.
-        pictures: covers and the like.
-        frames: those of an ID3 tag as they are, so that nothing is lost from ID3 to ID3.
-        id3_version: 3 or 4, of ``frames``.
+        texts: values by their Vorbis comment names, in lower case; a name may have several values.
+        pictures: pictures, such as the cover.
+        frames: unchanged frames of an ID3 tag, so that nothing is lost between ID3 tags.
+        id3_version: minor version of ID3 of ``frames``, 3 or 4.
     """
 
     texts: Texts = field(default_factory=dict)
@@ -49,19 +55,25 @@ class Tags:
 
     @classmethod
     def of(cls, texts: Mapping[str, str]) -> Tags:
-        """Return tags of plain texts."""
+        """Create tags from plain texts."""
         return cls({name: [text] for name, text in texts.items() if text})
 
 
 def read_tags(path: Path) -> Tags:
-    """Return the tags of a file; none where it has none, or none that can be read.
+    """Return the tags of a file; they are empty if the file has no readable tags.
 
-    What belongs to the encoding and not to the music (encoder, its delay) is left out.
+    Tags that describe the encoding and not the music, such as the encoder, are left out.
     """
     try:
-        file = mutagen.File(path)
-    except (mutagen.MutagenError, OSError, ValueError):
+        return _read(path)
+    except Exception:  # mutagen raises exceptions of many kinds for damaged tags
         return Tags()
+
+
+def _read(path: Path) -> Tags:
+    file = mutagen.File(path)
+    if isinstance(file, MP3) and file.tags is None:
+        return _from_ape(APEv2(path))
     tags = None if file is None else file.tags
     if tags is None:
         return Tags()
@@ -69,18 +81,22 @@ def read_tags(path: Path) -> Tags:
         return _from_id3(tags)
     if isinstance(file, MP4):
         return _from_mp4(tags)
+    if isinstance(tags, APEv2):  # such as WavPack
+        return _from_ape(tags)
+    if isinstance(tags, ASFTags):
+        return _from_asf(tags)
     if hasattr(tags, "as_dict"):  # Vorbis comments: FLAC and Ogg
         return _from_vorbis(tags.as_dict(), getattr(file, "pictures", []))
     return Tags()
 
 
 def write_tags(path: Path, tags: Tags) -> None:
-    """Write tags into a file, in place of those it has.
+    """Replace the tags of a file.
 
-    Files of kinds that hold none (W64, RF64) stay as they are.
+    Files of formats without tags (W64, RF64) are not changed.
 
     Raises:
-        mutagen.MutagenError, OSError: they can not be written.
+        mutagen.MutagenError, OSError: the tags cannot be written.
     """
     file = mutagen.File(path) if tags else None
     if file is None:
@@ -94,8 +110,8 @@ def write_tags(path: Path, tags: Tags) -> None:
         file.save(v2_version=tags.id3_version)
         return
     file.tags.clear()
-    for name, values in tags.texts.items():
-        file.tags[name] = values
+    # Assigning to a name searches all names, which takes minutes for thousands of tags.
+    file.tags.extend((name, text) for name, values in tags.texts.items() for text in values)
     if hasattr(file, "add_picture"):
         file.clear_pictures()
         for picture in tags.pictures:
@@ -122,12 +138,13 @@ def _decoded(pictures: Iterable[str]) -> Iterator[Picture]:
         try:
             yield Picture(base64.b64decode(text))
         except (binascii.Error, mutagen.MutagenError, ValueError):
-            continue  # one that no program can show
+            continue  # a picture that no program can show
 
 
 def _from_id3(tag: id3.ID3) -> Tags:
     frames = [
-        frame for frame in tag.values()
+        frame
+        for frame in tag.values()
         if frame.FrameID not in ("TSSE", "TLEN") and _is_kept(_name_of(frame))
     ]
     texts: Texts = {}
@@ -143,14 +160,14 @@ def _name_of(frame: id3.Frame) -> str:
 
 
 def _texts_of(frame: id3.Frame) -> Iterator[tuple[str, list[str]]]:
-    """Yield names and values of a frame; several for a list of credits."""
+    """Yield the names and values of a frame; a list of credits has several names."""
     if isinstance(frame, id3.TXXX):
         yield _name_of(frame), [str(text) for text in frame.text]
     elif isinstance(frame, id3.TIPL | id3.TMCL):
         for role, person in (pair for pair in frame.people if len(pair) == 2):
             yield CREDITS.get(role, "performer"), [person]
     elif isinstance(frame, id3.TCON):
-        yield "genre", list(frame.genres)  # numbers of the first version as words
+        yield "genre", list(frame.genres)  # converts the numeric genres of ID3v1 to words
     elif isinstance(frame, id3.USLT):
         yield "lyrics", [str(frame.text)]
     elif frame.FrameID in ID3_NAMES:
@@ -183,11 +200,41 @@ def _frames_of(tags: Tags) -> Iterator[id3.Frame]:
         else:
             yield id3.TXXX(encoding=UTF_8, desc=name.upper(), text=values)
     for k, picture in enumerate(tags.pictures):
-        # Two pictures of one description would be one.
+        # ID3 allows only one picture for each description.
         desc = picture.desc or (f"{k + 1}" if k else "")
         yield id3.APIC(
             encoding=UTF_8, mime=picture.mime, type=picture.type, desc=desc, data=picture.data
         )
+
+
+def _from_ape(tags: APEv2) -> Tags:
+    named = {APE_NAMES.get(name.lower(), name.lower()): value for name, value in tags.items()}
+    texts = {name: list(value) for name, value in named.items() if isinstance(value, APETextValue)}
+    return Tags({name: values for name, values in texts.items() if _is_kept(name)})
+
+
+def _from_asf(tags: ASFTags) -> Tags:
+    """Return the tags of a WMA file; they are pairs of a name and a value."""
+    texts: Texts = {}
+    pictures: list[Picture] = []
+    for key, values in tags.as_dict().items():
+        name = ASF_NAMES.get(key, key.lower().removeprefix("wm/"))
+        if key == "WM/Picture":
+            pictures.extend(_asf_picture(value.value) for value in values)
+        elif _is_kept(name):
+            found = [str(value) for value in values if not isinstance(value.value, bytes)]
+            texts[name] = [text for text in found if text]
+    return Tags({name: values for name, values in texts.items() if values}, pictures)
+
+
+def _asf_picture(content: bytes) -> Picture:
+    """Return a picture: its type, its size, two texts that end with NUL, and the data."""
+    kind, size = struct.unpack_from("<BI", content)
+    mime, desc, *_ = content[5 : len(content) - size].decode("utf-16-le").split("\0")
+    picture = Picture()
+    picture.type, picture.mime, picture.desc = kind, mime, desc
+    picture.data = content[len(content) - size :]
+    return picture
 
 
 def _from_mp4(tags: Mapping[str, Any]) -> Tags:
@@ -195,7 +242,7 @@ def _from_mp4(tags: Mapping[str, Any]) -> Tags:
     for key, values in tags.items():
         name = MP4_NAMES.get(key)
         if key in MP4_PAIRS:
-            texts[MP4_PAIRS[key]] = [_pair(*values[0])]
+            texts[MP4_PAIRS[key]] = [_pair(*pair) for pair in values[:1]]
         elif key.startswith("----:"):
             own = key.rpartition(":")[2].lower()
             texts[own] = [bytes(value).decode("utf-8", "replace") for value in values]
@@ -203,7 +250,7 @@ def _from_mp4(tags: Mapping[str, Any]) -> Tags:
             texts[name] = [str(value) for value in values]
         elif name:
             texts[name] = [str(int(values))]
-    texts = {name: values for name, values in texts.items() if _is_kept(name)}
+    texts = {name: values for name, values in texts.items() if values and _is_kept(name)}
     return Tags(texts, [_cover(image) for image in tags.get("covr", [])])
 
 

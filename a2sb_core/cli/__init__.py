@@ -1,62 +1,75 @@
-"""The command line, ``a2sb``: one module a command; heavy imports happen inside the commands."""
+"""The command line `a2sb`, one module per command.
+
+Heavy imports happen inside the commands, so that `a2sb --help` stays fast.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import io
 import os
+import signal
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
-from typer.core import TyperGroup
 
-from a2sb_core.cli import (
-    ablate,
-    analyze,
-    config,
-    convert,
-    demo,
-    doctor,
-    download,
-    evaluate,
-    gather,
-    models,
-    plugins,
-    push,
-    restore,
-    train,
-    web,
-)
+from a2sb_core.cli.exit_codes import ERROR, INTERRUPTED
+from a2sb_core.cli.lazy import LazyGroup
+from a2sb_core.common.text import printable_text
 from a2sb_core.errors import A2SBError
 
 
-class Commands(TyperGroup):
-    """Turns what a command raises into one paragraph and an exit code."""
+class Commands(LazyGroup):
+    """Converts an exception of a command to one paragraph and an exit code."""
+
+    summaries: ClassVar = {
+        "restore": "Restore a file, many files, or a pipe.",
+        "analyze": "Report the format, the level and the damage of a recording.",
+        "web": "Open the page in the browser.",
+        "demo": "Damage the shipped clip and restore it.",
+        "evaluate": "Compare restoration systems on damaged clips.",
+        "ablate": "Train and evaluate every combination of settings.",
+        "train": "Train a model, or resume a run.",
+        "gather": "Merge models that are fine-tuned on ranges of t.",
+        "convert": "Convert published checkpoints to a model folder.",
+        "models": "List the models with their size and licence.",
+        "download": "Download a model.",
+        "push": "Upload a model to the Hugging Face hub.",
+        "doctor": "Check the installation and the machine.",
+        "plugins": "List, check and create plugins.",
+        "config": "Show, check and describe configurations.",
+    }
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command: 1 for errors, 130 for an interruption; usage errors (2) are typer's."""
+        """Run a command; exit with 1 after an error and 130 after an interruption.
+
+        Typer exits with 2 after a usage error.
+        """
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            raise _failed("; ".join(("interrupted", *_notes(error))), 130) from None
+            raise _failed("; ".join(("interrupted", *_notes(error))), INTERRUPTED) from None
         except A2SBError as error:
             if _debugging():
                 raise
-            raise _failed("; ".join((f"error: {error}", *_notes(error))), 1) from error
+            raise _failed("; ".join((f"error: {error}", *_notes(error))), ERROR) from error
         except Exception as error:
-            # Typer's own exceptions, and a closed pipe, are told by typer.
-            told = isinstance(error, typer.Abort | BrokenPipeError) or hasattr(error, "exit_code")
-            if told or _debugging():
+            # Typer reports its own exceptions and a closed pipe.
+            by_typer = isinstance(error, typer.Abort | BrokenPipeError)
+            if by_typer or hasattr(error, "exit_code") or _debugging():
                 raise
             text = " ".join(str(error).split())
             raise _failed(
                 f"unexpected error: {type(error).__name__}: {text}\n"
-                "Run the command again with A2SB_DEBUG=1 in the environment to see where.", 1
+                "Run the command again with A2SB_DEBUG=1 in the environment for a traceback.",
+                ERROR,
             ) from error
 
 
 def _failed(text: str, code: int) -> typer.Exit:
-    typer.echo(text, err=True)
+    typer.echo(printable_text(text), err=True)  # names of files may control a terminal
     return typer.Exit(code)
 
 
@@ -70,17 +83,16 @@ def _debugging() -> bool:
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version
+        from a2sb_core.common.packages import version_or_unknown
 
-        try:
-            typer.echo(f"a2sb {version('a2sb')}")
-        except PackageNotFoundError:
-            typer.echo("a2sb, from a source tree that is not installed")
+        typer.echo(f"a2sb {version_or_unknown()}")
         raise typer.Exit
 
 
 app = typer.Typer(
-    cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False,
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -88,33 +100,21 @@ app = typer.Typer(
 @app.callback()
 def _a2sb(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True,
-                           help="Show the version and exit."),
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Restore music: extend its bandwidth, fill its gaps."""
 
 
-app.command()(restore.restore)
-app.command()(analyze.analyze)
-app.command()(web.web)
-app.command()(demo.demo)
-app.command()(evaluate.evaluate)
-app.command()(ablate.ablate)
-app.command()(train.train)
-app.command()(gather.gather)
-app.command()(convert.convert)
-app.command()(models.models)
-app.command()(download.download)
-app.command()(push.push)
-app.command()(doctor.doctor)
-app.add_typer(plugins.app, name="plugins")
-app.add_typer(config.app, name="config")
-
-
 def main() -> None:
-    """Run the command line."""
+    """Run the command line; SIGTERM interrupts it as Ctrl-C does, so that files are removed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names of files may hold what it can not show
+        if isinstance(stream, io.TextIOWrapper):  # file names may contain undecodable bytes
             stream.reconfigure(errors="backslashreplace")
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # stderr may be closed
+        faulthandler.enable()  # a crash in the code of a plugin names its file
     app()

@@ -1,131 +1,80 @@
-"""``a2sb analyze``: what a file holds, where its energy ends, and what is broken in it."""
+"""``a2sb analyze``: the format of a file, its level and its damage."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from a2sb_core.cli import completion
+from a2sb_core.cli.options import JsonOption, ModelOption
 from a2sb_core.cli.output import console, print_json
+from a2sb_core.common.text import printable
+from a2sb_core.config.defaults import DEFAULT_MODEL
 from a2sb_core.errors import AudioError
 
-SHOWN_GAPS = 20
-"""So many gaps are listed for people; JSON has all."""
+if TYPE_CHECKING:
+    from a2sb_core.restoration.analysis import Analysis
 
-SEEN_RATE = 44100
-"""Files of lower rates are looked at at this rate, in Hz: their own end is a cutoff, too."""
+SHOWN_NOTES = 20
+"""Number of notes on a task that people see; JSON has all."""
 
 
 def analyze(
     file: Annotated[Path, typer.Argument(help="An audio file.")],
+    model: ModelOption = DEFAULT_MODEL,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            show_default="all tasks of the model",
+            autocompletion=completion.tasks,
+            help="Task whose damage to look for; repeatable.",
+        ),
+    ] = None,
     figure: Annotated[
         Path | None,
-        typer.Option(metavar="PNG", help="Draw a spectrogram with what was found.")
+        typer.Option(metavar="PNG", help="File to draw a spectrogram to, with the damage marked."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace PNG.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing figure.")
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Tell format, level, cutoff and gaps of a file: what `restore` would find."""
+    """Report the format and level of a file, and the damage that `restore` would find in it."""
+    from a2sb_core.restoration.analysis import Analyzer
+
     if figure is not None and figure.exists() and not overwrite:
         raise AudioError(f"{figure} exists already; choose another name, or use --overwrite")
-    found = examine(file)
+    found = Analyzer(model).analyze(file, task or ())
     if figure is not None:
-        draw(figure, file, found)
+        from a2sb_core.plotting.analysis import draw_analysis
+
+        draw_analysis(figure, found)
     if as_json:
-        print_json(found)
+        print_json(found.as_dict())
         return
 
     from rich.table import Table
+    from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
     for name, value in _lines(found):
-        table.add_row(name, value)
+        table.add_row(name, Text(value))
     console().print(table, highlight=False)
 
 
-def examine(file: Path) -> dict[str, Any]:
-    """Measure a file.
-
-    Raises:
-        AudioError: it can not be read.
-    """
-    import numpy as np
-
-    from a2sb_core.audio.bandwidth import detect_cutoff
-    from a2sb_core.audio.damage import find_gaps
-    from a2sb_core.audio.files import read
-    from a2sb_core.audio.resample import resample
-
-    wave, info = read(file)
-    gaps = find_gaps([wave], info.sample_rate)
-    wave = np.nan_to_num(wave, nan=0.0, posinf=0.0, neginf=0.0)
-    seen_rate = max(info.sample_rate, SEEN_RATE)
-    cutoff = detect_cutoff(resample(wave, info.sample_rate, seen_rate), seen_rate)
-    return {
-        "file": str(file),
-        "sample_rate": info.sample_rate,
-        "channels": int(wave.shape[0]),
-        "duration_s": wave.shape[1] / info.sample_rate,
-        "peak_dbfs": _decibel(float(np.abs(wave).max(initial=0.0))),
-        "rms_dbfs": _decibel(float(np.sqrt(np.mean(np.square(wave, dtype=np.float64))))),
-        "cutoff_hz": None if cutoff.cutoff_hz is None else round(float(cutoff.cutoff_hz), 1),
-        "reason": cutoff.reason,
-        "gaps": [
-            {"detector": gap.detector, "start_s": round(gap.start_s, 6),
-             "end_s": round(gap.end_s, 6)} for gap in gaps
-        ],
-    }
-
-
-def draw(path: Path, file: Path, found: dict[str, Any]) -> None:
-    """Draw the spectrogram of a file, its cutoff and gaps marked, as PNG."""
-    import numpy as np
-
-    from a2sb_core.audio.files import read
-    from a2sb_core.cli.figures import spectrogram_figure
-
-    wave, info = read(file)
-    wave = np.nan_to_num(wave, nan=0.0, posinf=0.0, neginf=0.0)
-    gaps_s = [(gap["start_s"], gap["end_s"]) for gap in found["gaps"]]
-    cutoff_hz = found["cutoff_hz"]
-    end = "full band" if cutoff_hz is None else f"energy ends at {cutoff_hz:.0f} Hz"
-    title = f"{end}; {_count(found['gaps'])}"
-    spectrogram_figure(
-        path, title, [(file.name, wave)], info.sample_rate, gaps_s, cutoff_hz=cutoff_hz
-    )
-
-
-def _decibel(amplitude: float) -> float:
-    import math
-
-    return round(20 * math.log10(amplitude), 2) if amplitude > 0 else -math.inf
-
-
-def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
-    cutoff_hz = found["cutoff_hz"]
-    return [
-        ("file", found["file"]),
-        ("sample rate", f"{found['sample_rate']} Hz"),
-        ("channels", str(found["channels"])),
-        ("duration", f"{found['duration_s']:.2f} s"),
-        ("peak", f"{found['peak_dbfs']:.1f} dBFS"),
-        ("RMS", f"{found['rms_dbfs']:.1f} dBFS"),
-        ("cutoff", "none" if cutoff_hz is None else f"{cutoff_hz:.0f} Hz"),
-        ("", found["reason"]),
-        ("gaps", _count(found["gaps"])),
-        *(("", _gap(gap)) for gap in found["gaps"][:SHOWN_GAPS]),
-        *((("", "... --json has all"),) if len(found["gaps"]) > SHOWN_GAPS else ()),
-    ]
-
-
-def _count(gaps: list[dict[str, Any]]) -> str:
-    """Say how many of each kind."""
-    kinds = Counter(gap["detector"] for gap in gaps)
-    return ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none found"
-
-
-def _gap(gap: dict[str, Any]) -> str:
-    length_ms = 1000 * (gap["end_s"] - gap["start_s"])
-    return f"{gap['detector']} from {gap['start_s']:.4f} s, {length_ms:.3g} ms"
+def _lines(found: Analysis) -> Iterator[tuple[str, str]]:
+    """Yield the lines of the report."""
+    yield "file", printable(found.path)
+    yield "sample rate", f"{found.info.sample_rate} Hz"
+    yield "channels", str(found.info.channels)
+    yield "duration", f"{found.info.duration_s:.2f} s"
+    yield "peak", f"{found.peak_dbfs:.1f} dBFS"
+    yield "RMS", f"{found.rms_dbfs:.1f} dBFS"
+    for one in found.findings:
+        yield one.task, one.describe()
+        yield from (("", note) for note in one.notes[:SHOWN_NOTES])
+        if len(one.notes) > SHOWN_NOTES:
+            yield "", f"and {len(one.notes) - SHOWN_NOTES} more; --json has all"

@@ -1,4 +1,4 @@
-"""``a2sb config``: look at configurations."""
+"""``a2sb config``: show, check and describe configurations."""
 
 from __future__ import annotations
 
@@ -7,27 +7,36 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2sb_core.cli.options import ConfigArgument, SetOption
+from a2sb_core.cli import completion
+from a2sb_core.cli.options import JsonOption, SetOption
 from a2sb_core.cli.output import print_json
 
 if TYPE_CHECKING:
-    from a2sb_core.config.component import FrozenConfig
     from a2sb_core.config.tree import Node
+    from a2sb_core.plugins.component_config import FrozenConfig
 
 app = typer.Typer(no_args_is_help=True, help="Show, check and describe configurations.")
 
 
 class ConfigType(StrEnum):
-    """What a configuration describes."""
+    """Type of a configuration."""
 
     train = "train"
     model = "model"
+    chain = "chain"
 
 
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="A YAML file, a model folder, or the name of a preset or model.",
+        autocompletion=completion.configurations,
+    ),
+]
 Kind = Annotated[
     ConfigType | None,
-    typer.Option("--type", show_default="train where CONFIG has the field `model`",
-                 help="What CONFIG describes."),
+    typer.Option("--type", show_default="by the fields of CONFIG", help="Type of CONFIG."),
 ]
 
 
@@ -38,15 +47,21 @@ def _config() -> None:
 
 @app.command()
 def show(
-    source: ConfigArgument, overrides: SetOption = None, kind: Kind = None,
+    source: SourceArgument,
+    overrides: SetOption = None,
+    kind: Kind = None,
     origins: Annotated[
-        bool, typer.Option("--origins", help="One line a value, with where it came from: file and "
-                           "line, preset, --set or default.")
+        bool,
+        typer.Option(
+            "--origins",
+            help="Print one line for each value, with its origin: file and line, preset, --set or "
+            "default.",
+        ),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a configuration with every default filled in, as YAML."""
-    from a2sb_core.config import load
+    from a2sb_core.config import loading as load
 
     config, tree = _resolve(source, overrides, kind)
     if not origins:
@@ -63,10 +78,8 @@ def show(
 
 
 @app.command()
-def validate(
-    source: ConfigArgument, overrides: SetOption = None, kind: Kind = None
-) -> None:
-    """Say whether a configuration is valid, and what is wrong with it."""
+def validate(source: SourceArgument, overrides: SetOption = None, kind: Kind = None) -> None:
+    """Check a configuration, and list its errors."""
     _resolve(source, overrides, kind)
     typer.echo(f"{source}: valid")
 
@@ -74,11 +87,11 @@ def validate(
 @app.command()
 def schema(
     kind: Annotated[
-        ConfigType, typer.Option("--type", help="What the schema describes.")
+        ConfigType, typer.Option("--type", help="Type of the configurations.")
     ] = ConfigType.train,
 ) -> None:
     """Print the JSON Schema of configurations, for editors."""
-    from a2sb_core.config.load import json_schema
+    from a2sb_core.config.schema import json_schema
 
     print_json(json_schema(_class(kind)))
 
@@ -86,15 +99,21 @@ def schema(
 def _resolve(
     source: str, overrides: list[str] | None, kind: ConfigType | None
 ) -> tuple[FrozenConfig, Node]:
-    """Return a configuration, and the tree it was made of."""
-    from a2sb_core.config import load
+    """Return a configuration, and the tree from which it was validated."""
+    from a2sb_core.config import loading as load
 
     tree = load.load_tree(source, overrides or [])
-    kind = kind or (ConfigType.train if "model" in tree.value else ConfigType.model)
+    if kind is None:
+        keys = {"chain": ConfigType.chain, "model": ConfigType.train}
+        kind = next((keys[key] for key in keys if key in tree.value), ConfigType.model)
     return load.validate(_class(kind), tree, source), tree
 
 
 def _class(kind: ConfigType) -> type[FrozenConfig]:
-    from a2sb_core.config.run import ModelConfig, TrainConfig
+    from a2sb_core.config.chain import ChainConfig
+    from a2sb_core.config.model import ModelConfig
+    from a2sb_core.config.training import TrainConfig
 
+    if kind is ConfigType.chain:
+        return ChainConfig
     return TrainConfig if kind is ConfigType.train else ModelConfig

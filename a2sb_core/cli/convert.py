@@ -7,25 +7,40 @@ from typing import Annotated
 
 import typer
 
-CONVERTER = "a2sb_release"
-
 
 def convert(
     checkpoints: Annotated[
         list[Path],
-        typer.Argument(metavar="CKPT...", help="One checkpoint, or one a range of t, in order.")
+        typer.Argument(
+            metavar="CKPT...", help="One checkpoint, or one for each range of t, lowest first."
+        ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", show_default=False,
-                           help="The model folder to write.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="FOLDER", show_default=False, help="Model folder to write."
+        ),
     ],
+    converter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            show_default=False,
+            help="Converter for these checkpoints (default: the only one that is installed).",
+        ),
+    ] = None,
 ) -> None:
     """Turn published A2SB checkpoints into a model folder."""
+    from a2sb_core.errors import ModelError
     from a2sb_core.plugins import default_registry
 
-    converter = default_registry().resolve("converter", CONVERTER).Config().build()
-    typer.echo(converter.notice, err=True)
+    registry = default_registry()
+    names = [converter] if converter else registry.names("converter")
+    if len(names) != 1:
+        raise ModelError(f"choose one with --converter: {', '.join(names) or 'none is installed'}")
+    chosen = registry.resolve("converter", names[0]).Config().build()
+    typer.echo(chosen.notice, err=True)
 
-    from a2sb_core.engine.conversion import convert as convert_checkpoints
+    from a2sb_core.models.conversion import convert as convert_checkpoints
 
-    typer.echo(f"wrote {convert_checkpoints(converter, checkpoints, output)}")
+    typer.echo(f"wrote {convert_checkpoints(chosen, checkpoints, output)}")

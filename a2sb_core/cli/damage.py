@@ -1,57 +1,108 @@
-"""What users say of the damage: cutoff, gaps, parameters; and what is told of it."""
+"""Options of damage, which plugins declare."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-AUTO = "auto"
+from a2sb_core.plugins import DamageOption, DamageTextError, default_registry, read_damage
+
+PARAMETER = "--parameter"
 
 
-def damage_asked(
-    task: str, cutoff: str, gaps: list[str] | None, gap_file: str | None
-) -> dict[str, Any]:
-    """Read what the user says is missing; nothing means: find it."""
-    asked: dict[str, Any] = {}
-    if cutoff != AUTO:
-        asked["cutoff_hz"] = _hertz(cutoff)
-    stretches = [gap for gap in gaps or [] if gap != AUTO]
-    if stretches:
-        asked["gaps_s"] = [_seconds(gap) for gap in stretches]
-    if stretches and (len(stretches) < len(gaps or []) or gap_file):
-        raise typer.BadParameter(
-            "give stretches, or `auto`, or a --gap-file, not several of them", param_hint="--gap"
+@dataclass(frozen=True)
+class DamageTexts:
+    """The texts that a user gave for the declared options, by their flags."""
+
+    texts: dict[str, list[str]]
+
+    @classmethod
+    def parameters(cls) -> list[inspect.Parameter]:
+        """Return the declared options as parameters of a command."""
+        return [_parameter(option) for option in default_registry().options]
+
+    @classmethod
+    def collect(cls, values: dict[str, Any]) -> DamageTexts:
+        """Return the texts for the values of the options.
+
+        An option whose name the command has already gives no list, and is left out.
+        """
+        declared = default_registry().options
+        given = {option.flag: values[option.name] or [] for option in declared}
+        return cls({flag: texts for flag, texts in given.items() if isinstance(texts, list)})
+
+    def check(self, tasks: Sequence[str]) -> None:
+        """Refuse options of other tasks, where all tasks have options of their own.
+
+        Raises:
+            typer.BadParameter: an option belongs to another task.
+        """
+        declared = default_registry().options
+        if not {option.task for option in declared}.issuperset(tasks):
+            return
+        for option in declared:
+            if self.texts.get(option.flag) and option.task not in tasks:
+                raise typer.BadParameter(
+                    f"it belongs to `--task {option.task}`", param_hint=option.flag
+                )
+
+    def of(self, task: str, tasks: Sequence[str]) -> DamageTexts:
+        """Return the texts for one of several tasks.
+
+        A task without options of its own gets those that belong to none of the tasks.
+        """
+        owners = {option.flag: option.task for option in default_registry().options}
+        has_own = task in owners.values()
+        return DamageTexts(
+            {
+                flag: texts
+                for flag, texts in self.texts.items()
+                if owners[flag] == task or not (has_own or owners[flag] in tasks)
+            }
         )
-    if task == "bandwidth" and (gaps or gap_file):
-        raise typer.BadParameter("belongs to `--task inpaint`", param_hint="--gap")
-    if task == "inpaint" and cutoff != AUTO:
-        raise typer.BadParameter("belongs to `--task bandwidth`", param_hint="--cutoff")
-    return asked
+
+    def given(self) -> list[str]:
+        """Return the flags of the options that the user gave."""
+        return [flag for flag, texts in self.texts.items() if texts]
+
+    def read(self, recording: Path | None = None) -> dict[str, Any]:
+        """Return the parameters that the texts specify for a recording.
+
+        Raises:
+            typer.BadParameter: a text is malformed.
+            AudioError: a file that an option names cannot be read.
+        """
+        try:
+            return read_damage(default_registry().options, self.texts, recording)
+        except DamageTextError as error:
+            raise typer.BadParameter(str(error), param_hint=error.flag) from error
 
 
-def gaps_of(source: Path, gap_file: str | None) -> dict[str, Any]:
-    """Read the list of gaps of an input; ``{stem}`` names a file beside it.
+def _parameter(option: DamageOption) -> inspect.Parameter:
+    """Return the parameter of a command for a declared option."""
+    text = f"{option.task}: {option.help[:1].lower()}{option.help[1:]}"
+    shown: str | bool = False if option.is_file else "auto"
+    declared = typer.Option(option.flag, metavar=option.metavar, help=text, show_default=shown)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    annotation = Annotated[list[str] | None, declared]
+    return inspect.Parameter(option.name, kind, default=None, annotation=annotation)
+
+
+def parameters_of(texts: list[str] | None) -> dict[str, Any]:
+    """Read NAME=VALUE, with values as YAML.
 
     Raises:
-        AudioError: it can not be read, or holds something else.
+        typer.BadParameter: a text is something else.
     """
-    if gap_file is None:
-        return {}
-    from a2sb_core.audio.gap_lists import read_gaps
-
-    if "{stem}" in gap_file:
-        return {"gaps_s": read_gaps(source.parent / gap_file.replace("{stem}", source.stem))}
-    return {"gaps_s": read_gaps(gap_file)}
-
-
-def parameters_asked(texts: list[str]) -> dict[str, Any]:
-    """Read NAME=VALUE; values are YAML."""
     import yaml
 
     read: dict[str, Any] = {}
-    for text in texts:
+    for text in texts or []:
         name, equals, value = text.partition("=")
         try:
             read[name] = yaml.safe_load(value)
@@ -59,49 +110,6 @@ def parameters_asked(texts: list[str]) -> dict[str, Any]:
             equals = ""
         if not (name and equals):
             raise typer.BadParameter(
-                f"`{text}` is not NAME=VALUE, such as drive_db=6", param_hint="--parameter"
+                f"`{text}` is not NAME=VALUE, such as drive_db=6", param_hint=PARAMETER
             )
     return read
-
-
-def sentence(found: dict[str, Any] | None) -> str:
-    """Tell what will be restored."""
-    if found is None:
-        return "found nothing to restore: the audio is copied as it is"
-    if "cutoff_hz" in found:
-        return f"energy ends at {found['cutoff_hz']:.0f} Hz, extending above"
-    if "gaps_s" in found:
-        gaps = found["gaps_s"]
-        total_s = sum(end - start for start, end in gaps)
-        return f"filling {len(gaps)} gap{'s' * (len(gaps) > 1)}, {total_s:.4g} s in all"
-    known = [f"{name} = {value}" for name, value in found.items() if value is not None]
-    return f"restoring: {', '.join(known)}" if known else "restoring all of the audio"
-
-
-def _hertz(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value < float("inf"):
-        raise typer.BadParameter(
-            f"`{text}` is neither `auto` nor a frequency in Hz above 0", param_hint="--cutoff"
-        )
-    return value
-
-
-def _seconds(text: str) -> tuple[float, float]:
-    start_text, _, end_text = text.partition(":")
-    try:
-        start, end = float(start_text), float(end_text)
-    except ValueError:
-        raise typer.BadParameter(
-            f"`{text}` is neither `auto` nor START:END in seconds, such as 1.5:1.8",
-            param_hint="--gap",
-        ) from None
-    if not 0 <= start < end < float("inf"):
-        raise typer.BadParameter(
-            f"`{text}`: a gap must start at 0 s or later and end after its start",
-            param_hint="--gap",
-        )
-    return start, end

@@ -2,78 +2,53 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2sb_core.cli.options import DeviceOption, ModelOption
+from a2sb_core.audio.choices import AudioFormat
+from a2sb_core.cli.options import DeviceOption, ModelOption, QuietOption
 from a2sb_core.cli.output import console, progress
+from a2sb_core.config.defaults import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from a2sb_core.engine.restorer import Restorer
+    from a2sb_core.demo.cases import DemoCase
+    from a2sb_core.restoration.restorer import Restorer
 
     Array = npt.NDArray[np.float32]
 
-CLIP = "demo_clip.ogg"
-CUTOFF_HZ = 4000
-GAPS_S = ((2.0, 2.3), (4.6, 4.9), (7.2, 7.5))
-SHOWN_S = (1.6, 5.3)
-"""The part of the clip in the picture of its gaps: so short that something is to be seen."""
-METRICS = {"lsd": "LSD (lower is better)", "sispec": "SiSpec, dB", "visqol": "ViSQOL (1 to 5)"}
-
-
-class Format(StrEnum):
-    """What audio is written as."""
-
-    wav = "wav"
-    flac = "flac"
-    ogg = "ogg"
-
-
-@dataclass(frozen=True)
-class Case:
-    """One kind of damage: what is asked of the restorer, and the damaged clip."""
-
-    task: str
-    title: str
-    damaged: Array
-    asked: dict[str, Any] = field(default_factory=dict)
-    shown_s: tuple[float, float] | None = None
+METRICS = {"lsd": "LSD (lower is better)", "sispec": "SiSpec, dB", "visqol": "ViSQOL (1 to 4.73)"}
 
 
 def demo(
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write.")
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Folder to write to.")
     ] = Path("demo_output"),
-    model: ModelOption = "small",
+    model: ModelOption = DEFAULT_MODEL,
     steps: Annotated[
-        int | None, typer.Option(min=1, show_default="the model's", help="Network evaluations.")
+        int | None,
+        typer.Option(min=1, show_default="the model's", help="Evaluations of the network."),
     ] = None,
     device: DeviceOption = "auto",
     audio_format: Annotated[
-        Format, typer.Option("--format", help="Of the audio that is written.")
-    ] = Format.wav,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+        AudioFormat, typer.Option("--format", help="Format of the audio files.")
+    ] = "wav",
+    quiet: QuietOption = False,
 ) -> None:
     """Damage a clip in two ways, restore it, and write audio, spectrograms and figures of merit."""
-    from importlib import resources
+    from a2sb_core.demo.cases import cases, read_clip
+    from a2sb_core.interfaces import Marks
+    from a2sb_core.plotting.spectrograms import spectrogram_figure
+    from a2sb_core.restoration.restorer import Restorer
 
-    from a2sb_core.audio import files
-    from a2sb_core.cli.figures import spectrogram_figure
-    from a2sb_core.engine.restorer import Restorer
-
-    with resources.as_file(resources.files("a2sb_core.cli") / CLIP) as clip:
-        truth, info = files.read(clip)
-    rate = info.sample_rate
+    truth, rate = read_clip()
     restorer = Restorer.from_pretrained(model, device)
     output.mkdir(parents=True, exist_ok=True)
-    suffix = f".{audio_format.value}"
+    suffix = f".{audio_format}"
     written = [_write(output / f"truth{suffix}", truth, rate)]
     measured: dict[str, list[tuple[float, float]]] = {}
     for case in cases(truth, rate):
@@ -82,8 +57,8 @@ def demo(
         written.append(_write(output / f"{case.task}_restored{suffix}", restored, rate))
         picture = output / f"{case.task}.png"
         panels = [("truth", truth), ("degraded", case.damaged), ("restored", restored)]
-        gaps_s = case.asked.get("gaps_s", ())
-        spectrogram_figure(picture, case.title, panels, rate, gaps_s, case.shown_s)
+        marks = Marks(stretches_s=case.damage.get("gaps_s", ()))
+        spectrogram_figure(picture, case.title, panels, rate, marks, case.shown_s)
         written.append(picture)
         measured[case.task] = _compare(truth, case.damaged, restored, rate)
     if not quiet:
@@ -91,26 +66,19 @@ def demo(
         typer.echo("\nwrote:\n" + "\n".join(f"  {path}" for path in written))
 
 
-def cases(truth: Array, sample_rate: int) -> list[Case]:
-    """Damage a clip (channels, samples): without its highs, and with gaps of silence."""
-    from a2sb_core.audio.resample import resample
+def _restore(
+    restorer: Restorer, case: DemoCase, rate: int, steps: int | None, quiet: bool
+) -> Array:
+    from a2sb_core.restoration.listener import ProgressListener
 
-    low = resample(truth, sample_rate, 2 * CUTOFF_HZ)
-    gapped = truth.copy()
-    for start, end in GAPS_S:
-        gapped[:, round(start * sample_rate) : round(end * sample_rate)] = 0
-    return [
-        Case("bandwidth", f"Bandwidth extension from {CUTOFF_HZ / 1000:g} kHz",
-             resample(low, 2 * CUTOFF_HZ, sample_rate, truth.shape[1])),
-        Case("inpaint", "Inpainting of gaps of 300 ms", gapped, {"gaps_s": GAPS_S},
-             SHOWN_S),
-    ]
-
-
-def _restore(restorer: Restorer, case: Case, rate: int, steps: int | None, quiet: bool) -> Array:
     with progress(case.task, quiet) as on_step:
         return restorer.restore(
-            case.damaged, rate, task=case.task, steps=steps, progress=on_step, **case.asked
+            case.damaged,
+            rate,
+            task=case.task,
+            steps=steps,
+            listener=ProgressListener(on_step),
+            **case.damage,
         )
 
 

@@ -1,160 +1,187 @@
-"""``a2sb evaluate``: systems side by side on clips that are damaged and restored."""
+"""``a2sb evaluate``: compares systems on clips that are damaged and restored."""
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from a2sb_core.cli import completing
-from a2sb_core.cli.options import DeviceOption, PrecisionOption
+from a2sb_core.cli import completion
+from a2sb_core.cli.evaluation_options import EvaluationOptions
+from a2sb_core.cli.grouping import grouped
+from a2sb_core.cli.options import JsonOption
 from a2sb_core.cli.output import console, print_json, progress
+from a2sb_core.common.text import printable
 from a2sb_core.errors import A2SBError
 
 if TYPE_CHECKING:
-    from a2sb_core.engine.evaluation import Report
+    from a2sb_core.config.evaluation import EvaluateConfig
+    from a2sb_core.evaluation.runner import Evaluation, EvaluationReport
 
 FIGURE_CLIPS = 2
-"""Clips whose spectrograms are drawn."""
+"""Number of clips whose spectrograms are drawn."""
+SHOWN_FAILURES = 5
 
 
-class Channels(StrEnum):
-    """What is done with recordings of several channels."""
+@dataclass(frozen=True)
+class SystemOptions:
+    """Systems that are compared, and what is kept of their results."""
 
-    mono = "mono"
-    each = "each"
-
-
-def evaluate(
-    source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="A folder of clean audio, a manifest (CSV) or "
-                             "an audio file.")
-    ],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FOLDER", show_default=False,
-                           help="Where results are kept: run again to add or to resume.")
-    ],
-    tasks: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LIST", show_default="bandwidth-4k,bandwidth-8k,gap-300",
-                     help="Protocols: bandwidth-KHZk, gap-MS, or names of --protocols.",
-                     autocompletion=completing.protocols)
-    ] = None,
     systems: Annotated[
         list[str] | None,
-        typer.Option(metavar="LIST", show_default="small,band_replication",
-                     help="Models (MODEL or MODEL@STEPS) and restorers, as NAME or "
-                     "NAME(OPTION=VALUE); the damaged audio always comes first.",
-                     autocompletion=completing.systems)
-    ] = None,
-    metrics: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LIST", show_default="LSD, SiSpec, ViSQOL",
-                     help="Metrics, as NAME or NAME(OPTION=VALUE).",
-                     autocompletion=completing.metrics)
-    ] = None,
+        typer.Option(
+            metavar="LIST",
+            show_default="the built-in model and baseline",
+            help="Models (MODEL or MODEL@STEPS) and restorers, NAME or NAME(OPTION=VALUE); the "
+            "damaged audio is always included.",
+            autocompletion=completion.systems,
+        ),
+    ] = None
     steps: Annotated[
-        str, typer.Option(metavar="LIST", help="Every model once for each: 2,5,10.")
-    ] = "",
+        str,
+        typer.Option(
+            metavar="LIST",
+            show_default="the model's",
+            help="Numbers of sampler steps, such as 2,5,10; every model is evaluated with each.",
+        ),
+    ] = ""
     reference: Annotated[
-        str, typer.Option(help="The system the others are compared with, clip by clip.")
-    ] = "degraded",
-    split: Annotated[str, typer.Option(help="Rows of a manifest.")] = "validation",
-    protocols: Annotated[
-        Path | None, typer.Option(metavar="YAML", help="Protocols of your own.")
-    ] = None,
+        str, typer.Option(help="System that the others are compared with, clip by clip.")
+    ] = "degraded"
     channels: Annotated[
-        Channels, typer.Option(help="mono: the mean of the channels; each: all of them.")
-    ] = Channels.mono,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only so many clips.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same result.")] = 0,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = "auto",
-    jobs: Annotated[int, typer.Option(min=1, help="Processes that work side by side.")] = 1,
-    figures: Annotated[
-        bool, typer.Option("--figures", help="Draw spectrograms, magnitudes, phase residuals.")
-    ] = False,
-    keep_audio: Annotated[
-        bool, typer.Option("--keep-audio", help="Write what the systems return.")
-    ] = False,
-    fresh: Annotated[
-        bool, typer.Option("--fresh", help="Forget what FOLDER holds; compute everything.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+        Literal["mono", "each"],
+        typer.Option(help="mono: the mean of the channels; each: every channel."),
+    ] = "mono"
+    held_out: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default="all",
+            help="Number of files of a folder to evaluate, the last by path, which training sets "
+            "aside (data.validation_files).",
+        ),
+    ] = None
+    keep_audio: Annotated[bool, typer.Option("--keep-audio", help="Write the restored audio.")] = (
+        False
+    )
+    as_json: JsonOption = False
+
+
+@grouped
+def evaluate(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE", help="A folder of clean audio, a manifest (CSV) or an audio file."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            show_default=False,
+            help="Folder for the results. Run again with the same folder to resume or to add.",
+        ),
+    ],
+    compared: SystemOptions,
+    options: EvaluationOptions,
 ) -> None:
-    """Damage clean clips, restore them with several systems, and measure how close they come.
+    """Damage clean clips, restore them with several systems, and measure the results.
 
-    Writes table.md, values.csv and summary.json. Only what FOLDER does not hold is computed.
+    Writes table.md, values.csv and summary.json. Results that FOLDER holds are not computed again.
     """
-    from a2sb_core.config import evaluate as settings
-    from a2sb_core.config.load import validate
+    config = _config(source, output, compared, options)
 
-    named = {
-        name: settings.split_list(texts)
-        for name, texts in (("tasks", tasks), ("systems", systems), ("metrics", metrics)) if texts
-    }
-    config = validate(settings.EvaluateConfig, {
-        "source": source, "output": output, "split": split, "protocols": protocols,
-        "steps": _numbers(steps), "reference": reference, "channels": channels.value,
-        "limit": limit, "seed": seed, "device": device, "precision": precision, "jobs": jobs,
-        "keep_audio": keep_audio, "fresh": fresh, **named,
-    }, "the evaluation")
+    from a2sb_core.evaluation.runner import Evaluation
 
-    from a2sb_core.engine.evaluation import Evaluation
-    from a2sb_core.engine.report import write_report
-
-    evaluation = Evaluation(config)
-    with progress("evaluating", quiet) as on_result:
-        report = evaluation.run(on_result, FIGURE_CLIPS if figures else 0)
-    rows, _ = write_report(report, output, reference, seed)
-    written = [output / name for name in ("table.md", "values.csv", "summary.json")]
-    if figures:
-        from a2sb_core.cli.evaluation_figures import draw
-
-        written += draw(report, evaluation, output / "figures", FIGURE_CLIPS)
-    if as_json:
+    report, rows, written = measure(Evaluation(config), output, options)
+    if compared.as_json:
         print_json({"rows": rows, "computed": report.computed, "written": written})
-    elif not quiet:
+    elif not options.quiet:
         _print(report, rows, written)
     if report.failures:
-        raise A2SBError(_failed(report))
+        raise A2SBError(failure_text(report.failures, "evaluation"))
 
 
-def _numbers(text: str) -> tuple[int, ...]:
+def measure(
+    evaluation: Evaluation, output: Path, options: EvaluationOptions
+) -> tuple[EvaluationReport, list[dict[str, Any]], list[Path]]:
+    """Run an evaluation; return its report, the rows of its table, and the files it wrote.
+
+    Figures are written to ``output``/figures.
+    """
+    from a2sb_core.evaluation.reports import write_report
+    from a2sb_core.evaluation.statistics import summarize
+    from a2sb_core.plotting.evaluation import draw
+
+    clips = FIGURE_CLIPS if options.figures else 0
+    with progress("evaluating", options.quiet) as on_result:
+        report = evaluation.run(on_result, clips)
+    rows = summarize(report)
+    written = write_report(report, rows, evaluation.config.output)
+    if clips:
+        written += draw(report, evaluation, output / "figures", clips)
+    return report, rows, written
+
+
+def _config(
+    source: Path, output: Path, compared: SystemOptions, options: EvaluationOptions
+) -> EvaluateConfig:
+    """Return the configuration that the options describe."""
+    from a2sb_core.config.evaluation import EvaluateConfig, split_list
+    from a2sb_core.config.loading import validate
+
+    fields = options.fields(
+        source=source,
+        output=output,
+        steps=whole_numbers(compared.steps, "--steps"),
+        reference=compared.reference,
+        channels=compared.channels,
+        keep_audio=compared.keep_audio,
+        held_out=compared.held_out,
+    )
+    if compared.systems:
+        fields["systems"] = split_list(compared.systems)
+    return validate(EvaluateConfig, fields, "the evaluation")
+
+
+def failure_text(failures: Sequence[object], what: str) -> str:
+    """Return the message of a command some of whose parts failed."""
+    lines = [f"  {failure}" for failure in failures[:SHOWN_FAILURES]]
+    if len(failures) > SHOWN_FAILURES:
+        lines.append(f"  and {len(failures) - SHOWN_FAILURES} more")
+    count = f"{len(failures)} part{'s' * (len(failures) != 1)}"
+    return f"{count} of the {what} failed; run again to retry:\n" + "\n".join(lines)
+
+
+def whole_numbers(text: str, option: str) -> tuple[int, ...]:
+    """Return the numbers of a list such as ``2,5,10``, which is the value of an option."""
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
         raise typer.BadParameter(
-            f"`{text}` is not a list of whole numbers, such as 2,5,10", param_hint="--steps"
+            f"`{text}` is not a list of whole numbers, such as 2,5,10", param_hint=option
         ) from None
 
 
-def _print(report: Report, rows: list[dict[str, Any]], written: list[Path]) -> None:
+def _print(report: EvaluationReport, rows: list[dict[str, Any]], written: list[Path]) -> None:
     from rich.table import Table
 
-    from a2sb_core.engine.report import number, skips
+    from a2sb_core.evaluation.reports import format_number
 
     table = Table("task", "system", box=None, pad_edge=False)
-    for measure in report.measures:
-        arrow = "↑" if measure.metric.higher_is_better else "↓"
-        table.add_column(f"{measure.label} {arrow}", justify="right")
+    for metric in report.metrics:
+        table.add_column(metric.title, justify="right")
     for row in rows:
-        means = [number(row["metrics"][measure.label]["mean"]) for measure in report.measures]
+        means = [format_number(summary["mean"]) for summary in row["metrics"].values()]
         table.add_row(row["task"], row["system"], *means)
     console().print(table, highlight=False, markup=False)
-    for line in skips(report):
-        typer.echo(f"not done: {line}")
+    for line in report.skipped():
+        typer.echo(f"not done: {printable(line)}")
     typer.echo(f"\n{len(report.clips)} clips, {report.computed} restorations computed; wrote:")
     typer.echo("\n".join(f"  {path}" for path in written))
-
-
-def _failed(report: Report) -> str:
-    shown = "\n".join(f"  {failure}" for failure in report.failures[:5])
-    more = f"\n  and {len(report.failures) - 5} more" if len(report.failures) > 5 else ""
-    return (
-        f"{len(report.failures)} of the evaluation's parts failed (run again to try them again):\n"
-        f"{shown}{more}"
-    )

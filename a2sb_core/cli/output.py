@@ -1,14 +1,13 @@
-"""What commands print: results on stdout, progress and errors on stderr."""
+"""Output of commands: results on stdout, progress and errors on stderr."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -17,30 +16,31 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 WIDE = 160
-"""Columns where the output is no terminal: lines of a table are not to be folded for nobody."""
+"""Columns of output that is not a terminal, so that the lines of a table are not folded."""
 
 EVERY_S = 30.0
-"""Where the output is no terminal, progress is a line so many seconds."""
+"""Seconds between lines of progress if the output is not a terminal."""
 
 
 def console(stderr: bool = False) -> Console:
-    """Return a console of the terminal's width, or a wide one."""
+    """Return a console of the width of the terminal, or a wide one without a terminal."""
     from rich.console import Console
 
-    found = Console(stderr=stderr)
-    return found if found.is_terminal else Console(stderr=stderr, width=WIDE)
-
-
-class Progress(StrEnum):
-    """How progress is shown."""
-
-    auto = "auto"
-    json = "json"
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=WIDE)
 
 
 def print_json(value: Any, err: bool = False) -> None:
-    """Print one JSON document; what is not finite becomes null, as JSON has no name for it."""
+    """Print one JSON document; numbers that are not finite become null."""
     typer.echo(json.dumps(_finite(value), indent=2, default=str), err=err)
+
+
+def print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """Print plain columns; the import of rich would take longer than everything else."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(cells).rstrip())
 
 
 def _finite(value: Any) -> Any:
@@ -52,28 +52,28 @@ def _finite(value: Any) -> Any:
 
 
 @contextmanager
-def showing(how: Progress, quiet: bool) -> Iterator[Callable[..., None]]:
-    """Show the progress of a restoration for people or for programs.
+def restoring(style: str, quiet: bool) -> Iterator[Callable[..., None]]:
+    """Show the progress of a restoration for people (``auto``) or for programs (``json``).
 
     Yields:
-        A function to call with (done, of); ``of`` is 0 where the end is not known.
+        A function to call with (done, of); ``of`` is 0 if the total is unknown.
     """
-    if how is Progress.auto:
+    if style == "auto":
         with progress("restoring", quiet) as update:
             yield update
         return
     started = time.monotonic()
 
-    def tell(done: int, of: int) -> None:
+    def print_line(done: int, of: int) -> None:
         line = {"done": done, "of": of or None, "seconds": round(time.monotonic() - started, 3)}
         typer.echo(json.dumps(line), err=True)
 
-    yield tell
+    yield print_line
 
 
 @contextmanager
 def progress(what: str, quiet: bool = False) -> Iterator[Callable[..., None]]:
-    """Show progress and the time left on stderr: a bar on a terminal, else a line now and then.
+    """Show progress and the remaining time on stderr: a bar on a terminal, else lines.
 
     Yields:
         A function to call with (done, of), and optionally another description.
@@ -97,19 +97,19 @@ def progress(what: str, quiet: bool = False) -> Iterator[Callable[..., None]]:
 
 
 class _Lines:
-    """Progress where there is no terminal."""
+    """Lines of progress for output without a terminal."""
 
     def __init__(self) -> None:
         self.first: tuple[float, int] | None = None
-        self.told = time.monotonic()
+        self.printed = time.monotonic()
 
     def update(self, done: int, of: int, description: str) -> None:
-        """Print a line if the last one is old enough; the pace is that since the first call."""
+        """Print a line if the last one is old enough; the speed is measured from the first call."""
         now = time.monotonic()
         self.first = self.first or (now, done)
         started, before = self.first
-        if now - self.told < EVERY_S or not before < done < of:
+        if now - self.printed < EVERY_S or not before < done < of:
             return
         left = timedelta(seconds=round((now - started) / (done - before) * (of - done)))
         typer.echo(f"{description}: {100 * done // of} %, {left} left", err=True)
-        self.told = now
+        self.printed = now

@@ -1,17 +1,27 @@
-"""``a2sb plugins``: what is registered, and what could not be."""
+"""``a2sb plugins``: list, show, check and create plugins."""
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from a2sb_core.cli import completing
-from a2sb_core.cli.output import print_json
+from a2sb_core.cli import completion
+from a2sb_core.cli.exit_codes import ERROR
+from a2sb_core.cli.options import JsonOption
+from a2sb_core.cli.output import print_columns, print_json
+from a2sb_core.common.text import printable, printable_text
 
 if TYPE_CHECKING:
+    from a2sb_core.config.description import ComponentDescription, FieldDescription
     from a2sb_core.plugins import Registry
+
+INDENT = " " * 6
+WIDTH = 100
+"""Columns of the descriptions of fields."""
 
 app = typer.Typer(no_args_is_help=True, help="Components, and the plugins they come from.")
 
@@ -24,10 +34,10 @@ def _plugins() -> None:
 @app.command("list")
 def list_plugins(
     kind: Annotated[
-        str | None, typer.Option(help="Only this kind, such as sampler.",
-                                 autocompletion=completing.every_kind)
+        str | None,
+        typer.Option(help="Only this kind, such as sampler.", autocompletion=completion.every_kind),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List components by kind, and plugins that failed to load."""
     from a2sb_core.plugins import default_registry
@@ -35,30 +45,66 @@ def list_plugins(
     registry = default_registry()
     if as_json:
         fields = ("kind", "name", "summary", "target", "plugin", "distribution", "version")
-        print_json({
-            "components": [
-                {field: getattr(entry, field) for field in fields}
-                for entry in registry.entries(kind)
-            ],
-            "failures": [
-                {field: getattr(failure, field)
-                 for field in ("plugin", "distribution", "version", "reason")}
-                for failure in registry.failures
-            ],
-        })
+        print_json(
+            {
+                "components": [
+                    {field: getattr(entry, field) for field in fields}
+                    for entry in registry.entries(kind)
+                ],
+                "failures": [
+                    {
+                        field: getattr(failure, field)
+                        for field in ("plugin", "distribution", "version", "reason")
+                    }
+                    for failure in registry.failures
+                ],
+            }
+        )
         return
     _print_table(registry, kind)
 
 
 @app.command()
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+def show(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[KIND] NAME",
+            help="Name of a component, after its kind if several kinds have the name.",
+            autocompletion=completion.component_names,
+        ),
+    ],
+    as_json: JsonOption = False,
 ) -> None:
-    """Import everything the plugins add; tell what is wrong and what to do (exit code 1)."""
+    """Show a component: its origin, its settings and the parameters of its damage.
+
+    Without KIND, components of all kinds that have the name are shown.
+    """
+    from a2sb_core.config.description import describe_component
+    from a2sb_core.plugins import default_registry
+
+    if len(names) > 2:
+        raise typer.BadParameter("write a NAME, or a KIND and a NAME", param_hint="[KIND] NAME")
+    registry = default_registry()
+    entries = registry.find(names[0]) if len(names) == 1 else [registry.entry(names[0], names[1])]
+    found = [describe_component(entry) for entry in entries]
+    if as_json:
+        from dataclasses import asdict
+
+        described = [asdict(one) for one in found]
+        print_json({"components": [{**one.pop("entry"), **one} for one in described]})
+        return
+    for number, one in enumerate(found):
+        typer.echo("\n" * bool(number) + "\n".join(map(printable, _lines(one))))
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Import everything that plugins add, and report problems with advice (exit code 1)."""
     from dataclasses import asdict
 
     from a2sb_core.plugins import default_registry
-    from a2sb_core.plugins.doctor import examine
+    from a2sb_core.plugins.diagnosis import examine
 
     registry = default_registry()
     findings = examine(registry)
@@ -70,23 +116,30 @@ def doctor(
             state = "broken" if finding.is_broken else "note"
             origin = f"{finding.distribution} {finding.version}".rstrip()
             typer.echo(f"{state}: plugin `{finding.plugin}` of {origin}")
-            typer.echo(f"  what: {finding.what}\n  do:   {finding.advice}\n")
-        strangers = {entry.distribution for entry in registry.entries() if not entry.builtin}
-        typer.echo(f"{len(strangers)} installed distributions add something; "
-                   f"{broken} faults, {len(findings) - broken} notes")
+            text = f"  problem: {finding.what}\n  advice:  {finding.advice}\n"
+            typer.echo(printable_text(text))
+        external = {entry.distribution for entry in registry.entries() if not entry.builtin}
+        typer.echo(
+            f"{len(external)} installed distributions add components; "
+            f"{broken} problems, {len(findings) - broken} notes"
+        )
     if broken:
-        raise typer.Exit(1)
+        raise typer.Exit(ERROR)
 
 
 @app.command()
 def check(
     distribution: Annotated[
-        str, typer.Argument(metavar="DIST", help="As pip calls it.",
-                            autocompletion=completing.distributions)
+        str,
+        typer.Argument(
+            metavar="DIST",
+            help="Name of the distribution, as in pip.",
+            autocompletion=completion.distributions,
+        ),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Check what an installed distribution adds against the laws of its kind (exit code 1)."""
+    """Check the components of a distribution against the laws of their kinds (exit code 1)."""
     from dataclasses import asdict
 
     from a2sb_core.testing.checking import check_distribution
@@ -96,42 +149,76 @@ def check(
         verdicts.append(verdict)
         if not as_json:
             typer.echo(f"{verdict.state:<7} {verdict.kind} `{verdict.name}`: {verdict.law}")
-            if verdict.detail:
-                typer.echo(f"        {verdict.detail}")
+            for line in filter(None, (verdict.sentence, verdict.detail)):
+                typer.echo(f"        {line}")
     failed = sum(not verdict.is_fine for verdict in verdicts)
     if as_json:
         print_json({"verdicts": [asdict(verdict) for verdict in verdicts]})
     else:
         typer.echo(f"{len(verdicts) - failed} of {len(verdicts)} checks passed")
     if failed:
-        raise typer.Exit(1)
+        raise typer.Exit(ERROR)
 
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What configurations call it.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the component in configurations.")
+    ],
     kind: Annotated[
-        str, typer.Option(help="Such as corruption or sampler.", autocompletion=completing.kinds)
+        str,
+        typer.Option(
+            help="Kind of the component, such as sampler.", autocompletion=completion.kinds
+        ),
     ] = "corruption",
-    into: Annotated[Path, typer.Option(help="Where to make the plugin's folder.")] = Path(),
+    into: Annotated[Path, typer.Option(help="Folder in which the plugin is created.")] = Path(),
 ) -> None:
-    """Write a new plugin: a distribution with a component and a test, both working."""
+    """Create a new plugin: a distribution with a working component and its test."""
     from a2sb_core.plugins.skeleton import write_skeleton
 
     folder = write_skeleton(name, kind, into)
     typer.echo(f"wrote {folder}; install it with `pip install -e {folder}`, then run its tests")
 
 
+def _lines(found: ComponentDescription) -> Iterator[str]:
+    """Yield the lines that describe a component."""
+    from a2sb_core.plugins import RESOURCE_KINDS
+
+    entry = found.entry
+    yield f"{entry.kind} {entry.name}: {entry.summary}"
+    yield from (f"  {line}".rstrip() for line in found.text.splitlines())
+    yield f"  plugin: {entry.plugin} of {entry.distribution} {entry.version}"
+    yield f"  target: {entry.target}"
+    if found.task:
+        yield f"  task: {found.task}"
+    if entry.kind in RESOURCE_KINDS:
+        yield f"  contents: a2sb config show {entry.name}"
+    else:
+        yield from _field_lines("settings (fields of Config)", found.fields)
+    if entry.kind == "corruption":
+        title = "parameters of the damage (fields of Parameters; --parameter NAME=VALUE)"
+        yield from _field_lines(title, found.parameters)
+    for option in found.options:
+        yield f"  option {option.flag} {option.metavar}, sets {option.parameter}"
+        yield f"      {option.help}"
+
+
+def _field_lines(title: str, fields: Sequence[FieldDescription]) -> Iterator[str]:
+    yield f"  {title}:{'' if fields else ' none'}"
+    for field in fields:
+        default = "required" if field.default is None else f"default {field.default}"
+        yield f"    {field.name}: {field.values}; {default}"
+        yield from textwrap.wrap(
+            field.meaning, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT
+        )
+
+
 def _print_table(registry: Registry, kind: str | None) -> None:
-    """Print plain columns: importing rich to draw them takes longer than all the rest."""
-    rows = [("kind", "name", "what it is", "from")]
+    rows = [("kind", "name", "description", "distribution")]
     for entry in registry.entries(kind):
         origin = f"{entry.distribution} {entry.version}"
         rows.append((entry.kind, registry.shortest(entry), entry.summary, origin))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())
+    print_columns(rows)
     if registry.failures:
         typer.echo("\nNot loaded:")
         for failure in registry.failures:

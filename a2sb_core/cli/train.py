@@ -9,32 +9,36 @@ from typing import Annotated
 
 import typer
 
-from a2sb_core.cli.options import ConfigArgument, SetOption
+from a2sb_core.cli.options import ConfigArgument, QuietOption, SetOption
 from a2sb_core.cli.output import progress
 
 SMOOTHING = 0.05
-"""Share of the newest loss in the one that is shown."""
+"""Weight of the newest loss in the smoothed one that is shown."""
 
 
 def train(
     source: ConfigArgument,
     overrides: SetOption = None,
     resume: Annotated[
-        bool, typer.Option("--resume/--no-resume", help="Go on from the newest checkpoint.")
+        bool,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Resume from the newest checkpoint of the output folder, or start over.",
+        ),
     ] = True,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
-    """Train a model; paths in the configuration are relative to the current folder.
+    """Train a model. Paths in the configuration are relative to the current folder.
 
     For several GPUs: accelerate launch --multi_gpu --num_processes 8 --no_python a2sb train CONFIG
-    (with --use_fsdp in place of --multi_gpu, the weights are spread over them).
+    (with --use_fsdp in place of --multi_gpu, the weights are sharded over them).
     """
-    from a2sb_core.config.load import load_config
-    from a2sb_core.config.run import TrainConfig
+    from a2sb_core.config.loading import load_config
+    from a2sb_core.config.training import TrainConfig
 
     config = load_config(TrainConfig, source, overrides or [])
 
-    from a2sb_core.engine.training import Trainer
+    from a2sb_core.training.trainer import Trainer
 
     trainer = Trainer(config)
     quiet = quiet or not trainer.accelerator.is_main_process
@@ -53,7 +57,7 @@ def train(
 
 @contextmanager
 def _log(quiet: bool) -> Iterator[None]:
-    """Print what the trainer has to say: all of it, or warnings only."""
+    """Print the log of the trainer: all of it, or only warnings."""
     log, handler = logging.getLogger("a2sb_core"), logging.StreamHandler()
     level = log.level
     log.addHandler(handler)

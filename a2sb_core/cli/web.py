@@ -3,86 +3,194 @@
 from __future__ import annotations
 
 import os
-import signal
-import tempfile
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from a2sb_core.cli.options import DeviceOption, ModelOption
+from a2sb_core.cli.grouping import grouped
+from a2sb_core.cli.options import DeviceOption, ModelOption, read_size
+from a2sb_core.config.defaults import DEFAULT_MODEL
 from a2sb_core.errors import A2SBError
+from a2sb_core.web.session import Limits
 
 if TYPE_CHECKING:
+    from a2sb_core.web.hosts import AllowedHosts
     from a2sb_core.web.parts import Served
 
 USER = "a2sb"
 PASSWORD_NAME = "A2SB_WEB_PASSWORD"
 WAITING = 20
-"""So many visitors may wait for their turn."""
-LOCAL = ("127.0.0.1", "localhost", "::1")
+"""Number of visitors that may wait for their turn."""
 
 
-def web(
+@dataclass(frozen=True)
+class ServerOptions:
+    """The address of the page, and who may use it."""
+
     host: Annotated[
-        str, typer.Option(help="Who may see it: 127.0.0.1 this machine only, 0.0.0.0 all.")
-    ] = "127.0.0.1",
+        str, typer.Option(help="Address to listen at; 127.0.0.1: this machine only, 0.0.0.0: all.")
+    ] = "127.0.0.1"
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, show_default="7860, or the next that is free",
-                                help="Where it listens.")
-    ] = None,
+        int | None,
+        typer.Option(
+            min=0, max=65535, show_default="7860, or the next free one", help="Port to listen at."
+        ),
+    ] = None
     password: Annotated[
         str | None,
-        typer.Option(envvar=PASSWORD_NAME, show_envvar=True, show_default=False,
-                     help=f"Asked of visitors, with the user name {USER}.")
-    ] = None,
-    model: ModelOption = "small",
-    device: DeviceOption = "auto",
-    max_minutes: Annotated[
-        float, typer.Option(min=0.1, help="Of a recording: longer ones are refused.")
-    ] = 30.0,
-    max_size: Annotated[int, typer.Option(min=1, metavar="MB", help="Of an upload.")] = 500,
-    max_files: Annotated[int, typer.Option(min=1, help="Of a batch.")] = 100,
+        typer.Option(
+            envvar=PASSWORD_NAME,
+            show_envvar=True,
+            show_default=False,
+            help=f"Password of visitors, beside the user name {USER}.",
+        ),
+    ] = None
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            show_default="localhost and the address of --host",
+            help="Name of this machine in the browser's address bar; repeat it for more names.",
+        ),
+    ] = None
     show: Annotated[
-        bool, typer.Option("--open/--no-open", help="Open it in the browser.")
-    ] = True,
+        bool, typer.Option("--open/--no-open", help="Open the page in the browser.")
+    ] = True
+
+
+@dataclass(frozen=True)
+class LimitOptions:
+    """Limits of a visitor."""
+
+    max_minutes: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            help="Longest recording, in minutes of stereo at 48 kHz; more channels or a higher "
+            "rate count as more.",
+        ),
+    ] = Limits.minutes
+    max_size: Annotated[
+        int, typer.Option(min=1, metavar="MB", help="Largest file, in megabytes.")
+    ] = Limits.megabytes
+    max_files: Annotated[int, typer.Option(min=1, help="Most files of a batch.")] = Limits.files
+    max_steps: Annotated[int, typer.Option(min=1, help="Largest number of steps.")] = Limits.steps
+    max_work: Annotated[
+        float,
+        typer.Option(
+            min=0.1, metavar="MINUTES", help="Longest restoration of a recording, in minutes."
+        ),
+    ] = Limits.work_minutes
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            show_default="half of the memory of the machine",
+            help="Main memory that the inspection or restoration of a recording may take, such as "
+            "4GB.",
+        ),
+    ] = None
+    max_daily_size: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="MB", help="Size of all uploads of a visitor in a day, in megabytes."
+        ),
+    ] = Limits.daily_megabytes
+    max_daily_files: Annotated[
+        int, typer.Option(min=1, help="Most files that a visitor uploads in a day.")
+    ] = Limits.daily_files
+
+
+@grouped
+def web(
+    server: ServerOptions,
+    limits: LimitOptions,
+    model: ModelOption = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
 ) -> None:
-    """Restore in the browser: see the damage, listen to before and after."""
-    from a2sb_core.engine.devices import choose_device
+    """Serve a page in the browser: see the damage, restore, listen to before and after."""
+    from a2sb_core.devices.choice import choose_device
+    from a2sb_core.web.folder import page_folder
 
     choose_device(device)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that files are removed
-    with tempfile.TemporaryDirectory(prefix="a2sb-web-", ignore_cleanup_errors=True) as folder:
-        root = Path(folder).resolve()
-        os.environ |= {"GRADIO_TEMP_DIR": str(root / "uploads"),
-                       "GRADIO_ANALYTICS_ENABLED": "False"}
+    with page_folder() as root:
+        os.environ |= {
+            "GRADIO_TEMP_DIR": str(root / "uploads"),
+            "GRADIO_ANALYTICS_ENABLED": "False",
+            "GRADIO_RUN_HISTORY": "False",
+            "GRADIO_NUM_WORKERS": "0",  # its processes would serve files past the guard
+        }
         _check_installed()
         from a2sb_core.web.parts import Served
-        from a2sb_core.web.session import Limits
 
-        limits = Limits(max_minutes, max_size, max_files)
-        page, options = make(Served(root, limits, model, device))
-        _, url, _ = page.launch(
-            server_name=host, server_port=port, inbrowser=show, prevent_thread_lock=True,
-            auth=(USER, password) if password else None, **options,
+        served = Served(root, _limits(limits), model, device)
+        try:
+            _serve(served, server)
+        finally:
+            served.close()
+
+
+def _limits(given: LimitOptions) -> Limits:
+    limits = Limits(
+        given.max_minutes,
+        given.max_size,
+        given.max_files,
+        given.max_steps,
+        given.max_work,
+        given.max_daily_size,
+        given.max_daily_files,
+    )
+    memory = read_size(given.max_memory)
+    return replace(limits, memory_bytes=memory) if memory else limits
+
+
+def _serve(served: Served, server: ServerOptions) -> None:
+    """Launch the page, and wait until it is ended."""
+    from a2sb_core.web.hosts import LOCAL_NAMES, AllowedHosts
+
+    page, options = make(served, AllowedHosts.listening_at(server.host, server.allow_host))
+    _, url, _ = page.launch(
+        server_name=server.host,
+        server_port=server.port,
+        inbrowser=server.show,
+        prevent_thread_lock=True,
+        auth=(USER, server.password) if server.password else None,
+        **options,
+    )
+    typer.echo(f"the page is at {url} (Ctrl-C ends it)")
+    if not server.password and server.host not in LOCAL_NAMES:
+        typer.echo(
+            f"everyone who reaches this machine can use it: {PASSWORD_NAME} sets a password",
+            err=True,
         )
-        typer.echo(f"the page is at {url} (Ctrl-C ends it)")
-        if not password and host not in LOCAL:
-            typer.echo(f"whoever reaches this machine can use it: {PASSWORD_NAME} sets a password",
-                       err=True)
-        page.block_thread()
+    page.block_thread()
 
 
-def make(served: Served) -> tuple[Any, dict[str, Any]]:
-    """Return the page, and the options that it is launched with."""
+def make(served: Served, hosts: AllowedHosts | None = None) -> tuple[Any, dict[str, Any]]:
+    """Return the page, and the options that it is launched with.
+
+    Args:
+        served: settings of the page.
+        hosts: hosts that the page answers for; by default only this machine.
+    """
     from a2sb_core.web import page
+    from a2sb_core.web.guard import guarded
+    from a2sb_core.web.hosts import AllowedHosts
 
     made = page.build(served)
     made.queue(max_size=WAITING, default_concurrency_limit=4)
     return made, {
-        "theme": page.theme(), "css": page.style(), "allowed_paths": [str(served.root)],
-        "max_file_size": f"{served.limits.megabytes}mb", "show_error": True, "share": False,
-        "ssr_mode": False, "quiet": True, "enable_monitoring": False,
+        "app_kwargs": {"lifespan": guarded(served.limits, hosts or AllowedHosts())},
+        "theme": page.theme(),
+        "css": page.style(),
+        "allowed_paths": [str(served.root)],
+        "max_file_size": f"{served.limits.megabytes}mb",
+        "show_error": True,
+        "share": False,
+        "ssr_mode": False,
+        "quiet": True,
+        "enable_monitoring": False,
     }
 
 
@@ -91,6 +199,5 @@ def _check_installed() -> None:
         import gradio  # noqa: F401
     except ImportError as error:
         raise A2SBError(
-            "the page needs the package gradio, which is not installed: "
-            "`pip install 'a2sb[web]'`"
+            "the page needs the package gradio, which is not installed: `pip install 'a2sb[web]'`"
         ) from error

@@ -1,1 +1,1 @@
-"""Configuration: components by name, whole runs, and how they are loaded."""
+"""Configurations: YAML files, overrides, origins of values, schemas."""

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from a2sb_core.interfaces.component import Component
 
 if TYPE_CHECKING:
-    from a2sb_core.config.component import ComponentConfig
+    from a2sb_core.plugins.component_config import ComponentConfig
 
 
 class Backbone(Component, nn.Module, ABC):
-    """A network over the plane of a representation, told the time of each item.
+    """A network that maps x_t and the time t of each item to a tensor of the shape of x_t.
 
     Args:
-        config: its ``Config``.
-        channels: representation channels ch, in and out.
-        condition_channels: channels k of the condition; 0 where there is none.
+        config: configuration of the component.
+        channels: number of representation channels, ch, of the input and the output.
+        condition_channels: number of channels k of the condition; 0 if there is none.
 
     Attributes:
-        multiple: (rows, frames) whose multiples the network accepts; (1, 1) for any size.
+        multiple: (rows, frames); the network accepts multiples of these sizes. (1, 1) accepts any
+            size.
 
     Example:
         >>> import torch
@@ -32,9 +34,10 @@ class Backbone(Component, nn.Module, ABC):
         ...         name: str = "affine"
         ...     def __init__(self, config, channels, condition_channels=0):
         ...         super().__init__(config, channels, condition_channels)
-        ...         self.mix = torch.nn.Conv2d(channels, channels, 1)
+        ...         self.mix = torch.nn.Conv2d(channels + condition_channels, channels, 1)
         ...     def forward(self, x, t, condition=None):
-        ...         return self.mix(x) * t[:, None, None, None]
+        ...         shown = x if condition is None else torch.cat([x, condition], dim=1)
+        ...         return self.mix(shown) * t[:, None, None, None]
         >>> network = Affine.Config().build(channels=3)
         >>> network(torch.ones(2, 3, 8, 4), torch.tensor([0.0, 1.0])).shape
         torch.Size([2, 3, 8, 4])
@@ -43,13 +46,32 @@ class Backbone(Component, nn.Module, ABC):
     kind = "backbone"
     multiple: tuple[int, int] = (1, 1)
 
-    def __init__(
-        self, config: ComponentConfig, channels: int, condition_channels: int = 0
-    ) -> None:
-        """Keep the configuration and the sizes."""
+    def __init__(self, config: ComponentConfig, channels: int, condition_channels: int = 0) -> None:
+        """Store the configuration and the sizes."""
         super().__init__(config)
         self.channels, self.condition_channels = channels, condition_channels
 
     @abstractmethod
     def forward(self, x: Tensor, t: Tensor, condition: Tensor | None = None) -> Tensor:
         """Map x (B, ch, F, W), times t (B,) and a condition (B, k, F, W) to (B, ch, F, W)."""
+
+
+@runtime_checkable
+class MergingBackbone(Protocol):
+    """A backbone class that combines networks which were trained on ranges of t into one.
+
+    This interface is optional. A :class:`Backbone` implements it by defining the class method
+    ``merge``, which ``a2sb gather`` calls.
+    """
+
+    @classmethod
+    def merge(cls, parts: Sequence[Backbone], cuts: Sequence[float]) -> Backbone:
+        """Return a network in which each part serves its own range of t (section 3.5).
+
+        Args:
+            parts: networks of one configuration, in ascending order of their ranges.
+            cuts: ascending times within (0, 1) at which the ranges meet, one fewer than parts.
+
+        Raises:
+            ModelError: the parts do not match each other or the cuts.
+        """

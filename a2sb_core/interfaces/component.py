@@ -1,17 +1,17 @@
-"""What every kind of component shares: a nested configuration, and being built from it."""
+"""Component: the base class of all kinds, with a nested configuration that builds it."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from a2sb_core.config.component import ComponentConfig
+from a2sb_core.plugins.component_config import ComponentConfig
 
 
 class Component:
-    """A part that a configuration names.
+    """Base class of everything that a configuration names and builds.
 
-    A concrete component nests a ``Config`` whose ``name`` defaults to the name it is registered
-    under, and its constructor takes that configuration first.
+    A concrete component nests a ``Config`` whose ``name`` defaults to the registered name. The
+    first argument of the constructor is that configuration.
 
     Example:
         >>> from a2sb_core.interfaces import Component, ComponentConfig
@@ -27,12 +27,12 @@ class Component:
     Config: ClassVar[type[ComponentConfig]] = ComponentConfig
 
     def __init__(self, config: ComponentConfig) -> None:
-        """Keep the configuration."""
+        """Store the configuration."""
         super().__init__()
         self.config: Any = config
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Tie a nested ``Config`` to its component, so that ``Config(...).build()`` works."""
+        """Link a nested ``Config`` to its component, so that ``Config(...).build()`` works."""
         super().__init_subclass__(**kwargs)
         if "Config" in cls.__dict__:
             cls.Config.component = cls

@@ -1,4 +1,4 @@
-"""Converter: brings models that others published into the terms of this framework."""
+"""Converter: turns checkpoints that others published into models of this framework."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from a2sb_core.interfaces.component import Component
 
 @dataclass(frozen=True)
 class Converted:
-    """A published model: its network with weights, and its whole composition as a configuration."""
+    """A converted model: its network with weights, and the configuration of the whole model."""
 
     backbone: Backbone
     model: dict[str, Any]
 
 
 class Converter(Component, ABC):
-    """Reads the checkpoints of one publication.
+    """Converts the checkpoints of one publication.
 
     Attributes:
-        notice: what a user must be told of the licence of those weights.
-        licence: a short name of that licence, for model cards.
+        notice: text about the licence of the weights, which users must see.
+        licence: short name of that licence, for model cards.
 
     Example:
         >>> from a2sb_core.interfaces import ComponentConfig, Converter, ModelError
@@ -34,7 +34,7 @@ class Converter(Component, ABC):
         ...     class Config(ComponentConfig):
         ...         name: str = "nothing"
         ...     def convert(self, sources):
-        ...         raise ModelError(f"not understood: {', '.join(map(str, sources))}")
+        ...         raise ModelError(f"unknown format: {', '.join(map(str, sources))}")
         >>> Nothing.Config().build().notice
         'These weights are in the public domain.'
     """
@@ -45,8 +45,8 @@ class Converter(Component, ABC):
 
     @abstractmethod
     def convert(self, sources: Sequence[Path]) -> Converted:
-        """Load checkpoint files.
+        """Convert checkpoint files.
 
         Raises:
-            ModelError: a file is not understood; the message names it and what is wrong.
+            ModelError: a file cannot be converted; the message states the file and the reason.
         """

@@ -1,4 +1,4 @@
-"""Metric: how close restored audio is to the truth."""
+"""Metric: the distance between restored audio and the truth."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from a2sb_core.interfaces.component import Component
 
 @dataclass(frozen=True)
 class Outcome:
-    """One restoration, and all that is known of it.
+    """One restoration and everything that is known about it.
 
     Attributes:
-        truth: what the audio was before it was damaged, (C, T).
+        truth: the audio before it was damaged, (C, T).
         estimate: the restored audio, (C, T).
-        sample_rate: of both, Hz.
-        task: what was asked of the restorer.
-        parameters: what it was told of the damage, such as ``cutoff_hz`` or ``gaps_s``.
-        residual: for a model of factorized phase, Err_phase-ortho (18) of the bins that it
-            restored, as the sampler left them, (N,); None for other systems.
-        residual_hz: frequency of each of these bins, (N,).
+        sample_rate: sample rate of both, in Hz.
+        task: the task of the restorer.
+        parameters: description of the damage that the restorer received, by the names of the
+            corruption that serves the task.
+        diagnostics: values (N,) that a model's representation found in the output of the sampler,
+            by name; see :meth:`Representation.diagnostics`. Empty for other systems.
     """
 
     truth: Tensor
@@ -32,18 +32,16 @@ class Outcome:
     sample_rate: int
     task: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    residual: Tensor | None = None
-    residual_hz: Tensor | None = None
+    diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Metric(Component, ABC):
     """A number for a pair of recordings.
 
-    A metric that needs to know what was damaged, or how the result came about, overrides
-    :meth:`judge` as well.
+    A metric that needs more than the two recordings overrides :meth:`judge` as well.
 
     Attributes:
-        higher_is_better: direction.
+        higher_is_better: whether higher values are better.
 
     Example:
         >>> import torch
@@ -71,12 +69,12 @@ class Metric(Component, ABC):
         """Compare ``estimate`` with ``truth``, both (C, T); the mean over channels."""
 
     def judge(self, outcome: Outcome) -> float | None:
-        """Measure a restoration; None where this metric says nothing about it."""
+        """Measure a restoration; None where this metric does not apply to it."""
         return self.measure(outcome.truth, outcome.estimate, outcome.sample_rate)
 
     def check(self) -> None:
-        """Make sure that the metric can run here.
+        """Check that the metric can run in this environment.
 
         Raises:
-            A2SBError: it can not, for want of a package; the message says how to install it.
+            A2SBError: a package is missing; the message states how to install it.
         """

@@ -1,50 +1,56 @@
-"""Prediction: what the network is asked for, and how its answer becomes a clean estimate."""
+"""Prediction: the quantity that the network estimates, and its conversion to x0."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from a2sb_core.interfaces.bridge import Bridge
 from a2sb_core.interfaces.component import Component
+from a2sb_core.interfaces.state import State
 
 if TYPE_CHECKING:
-    from a2sb_core.config.component import ComponentConfig
+    from a2sb_core.plugins.component_config import ComponentConfig
 
 Network = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-Denoiser = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+"""Maps x_t (B, ch, F, W), times (B,) and a condition (B, k, F, W) or None to (B, ch, F, W)."""
+
+Denoiser = Callable[[State], Tensor]
+"""Estimates x0 (B, ch, F, W) from a state of the bridge."""
 
 
 class Prediction(Component, nn.Module, ABC):
-    """Turns a network into a denoiser x0_hat = D(x_t, t, x1, missing), and gives its training loss.
+    """Turns a network into a denoiser x0_hat = D(state), and defines its training loss.
 
-    The two are inverses: a network with zero loss denoises to x0.
+    Both are consistent: if the loss of a network is zero, the denoiser returns x0.
 
     Args:
-        config: its ``Config``.
-        channels: representation channels ch.
-        rows: rows F of the representation.
+        config: configuration of the component.
+        channels: number of representation channels, ch.
+        rows: number of rows F of the representation.
 
     Attributes:
-        condition_channels: channels k of the condition the network is given besides x_t; 0: none.
+        condition_channels: number of channels k of the condition that the network receives besides
+            x_t; 0 if there is none.
 
     Example:
         >>> import torch
-        >>> from a2sb_core.interfaces import ComponentConfig, Prediction
+        >>> from a2sb_core.interfaces import ComponentConfig, Prediction, State
         >>> class Clean(Prediction):
-        ...     '''The network says x0 itself.'''
+        ...     '''The network estimates x0 itself.'''
         ...     class Config(ComponentConfig):
         ...         name: str = "clean"
-        ...     def denoise(self, network, bridge, xt, t, x1, missing):
-        ...         return network(xt, t, None)
-        ...     def errors(self, network, bridge, x0, xt, t, x1, missing):
-        ...         return (network(xt, t, None) - x0) ** 2
+        ...     def denoise(self, network, bridge, state):
+        ...         return network(state.xt, state.t, None)
+        ...     def errors(self, network, bridge, x0, state):
+        ...         return (network(state.xt, state.t, None) - x0) ** 2
         >>> clean = Clean.Config().build(channels=1, rows=2)
         >>> x = torch.ones(1, 1, 2, 2)
-        >>> float(clean.errors(lambda x, t, c: x, None, x, x, torch.ones(1), x, None).sum())
+        >>> float(clean.errors(lambda x, t, c: x, None, x, State(x, torch.ones(1), x)).sum())
         0.0
     """
 
@@ -52,31 +58,21 @@ class Prediction(Component, nn.Module, ABC):
     condition_channels: int = 0
 
     def __init__(self, config: ComponentConfig, channels: int, rows: int) -> None:
-        """Keep the configuration and the sizes."""
+        """Store the configuration and the sizes."""
         super().__init__(config)
         self.channels, self.rows = channels, rows
 
     @abstractmethod
-    def denoise(
-        self, network: Network, bridge: Bridge, xt: Tensor, t: Tensor, x1: Tensor,
-        missing: Tensor | None,
-    ) -> Tensor:
-        """Estimate x0 (B, ch, F, W) from x_t; ``t`` is (B,), ``missing`` (B, 1, F, W) or None."""
+    def denoise(self, network: Network, bridge: Bridge, state: State) -> Tensor:
+        """Estimate x0 (B, ch, F, W) from a state of the bridge."""
 
     @abstractmethod
-    def errors(
-        self, network: Network, bridge: Bridge, x0: Tensor, xt: Tensor, t: Tensor, x1: Tensor,
-        missing: Tensor | None,
-    ) -> Tensor:
+    def errors(self, network: Network, bridge: Bridge, x0: Tensor, state: State) -> Tensor:
         """Return the weighted squared error of each value, (B, ch, F, W), before any mean."""
 
     def fit(self, x0: Tensor) -> None:
-        """Learn statistics from encoded clean audio (N, ch, F, W); default: none."""
+        """Fit statistics to encoded clean audio (N, ch, F, W); the default does nothing."""
 
     def denoiser(self, network: Network, bridge: Bridge) -> Denoiser:
-        """Bind a network and a bridge into D(x_t, t, x1, missing)."""
-
-        def denoise(xt: Tensor, t: Tensor, x1: Tensor, missing: Tensor | None) -> Tensor:
-            return self.denoise(network, bridge, xt, t, x1, missing)
-
-        return denoise
+        """Return the denoiser D(state) of a network and a bridge."""
+        return partial(self.denoise, network, bridge)

@@ -1,8 +1,9 @@
-"""Representation: audio to the plane in which the bridge runs, and back."""
+"""Representation: an invertible map between audio and the tensors of the bridge."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
@@ -13,17 +14,18 @@ from a2sb_core.interfaces.types import Grid
 class Representation(Component, nn.Module, ABC):
     """An invertible map between audio and a (channels, frequency, time) array.
 
-    Rows and frames lie on a :class:`Grid`, so that corruptions speak Hz and seconds and work on
-    any representation.
+    A :class:`Grid` gives the frequencies of rows and the times of frames, so that corruptions are
+    stated in Hz and seconds and work with any representation.
 
     Attributes:
-        channels: representation channels ch.
-        sample_rate: Hz of the audio it works on.
-        rows: rows F of the encoded array.
-        stride: samples between frames.
-        context: samples of audio on each side that a frame depends on, and the samples on each
-            side of its middle that depend on a frame.
-        refine_context: frames on each side that :meth:`refine` looks at.
+        channels: number of representation channels, ch.
+        audio_channels: number of audio channels C that are encoded together as one item.
+        sample_rate: sample rate of the audio, in Hz.
+        rows: number of rows F of the encoded array.
+        stride: number of samples between frames.
+        context: largest distance, in samples, between the middle of a frame and the samples that
+            it depends on or that depend on it.
+        refine_context: number of frames on each side that :meth:`refine` uses.
 
     Example:
         >>> import torch
@@ -42,7 +44,7 @@ class Representation(Component, nn.Module, ABC):
         ...     def decode(self, z, length):
         ...         return z[:, 0].mT.flatten(-2)[:, :length]
         ...     def grid(self, length):
-        ...         times = torch.arange(self.frames(length)) * 4 / 44100
+        ...         times = (torch.arange(self.frames(length)) + 0.5) * 4 / 44100
         ...         return Grid(44100, torch.arange(4) * 5512.5, times, 4 / 44100)
         >>> samples, wave = Samples.Config().build(), torch.randn(2, 10)
         >>> z = samples.encode(wave)
@@ -53,6 +55,7 @@ class Representation(Component, nn.Module, ABC):
     kind = "representation"
 
     channels: int
+    audio_channels: int = 1
     sample_rate: int
     rows: int
     stride: int
@@ -61,27 +64,43 @@ class Representation(Component, nn.Module, ABC):
 
     @abstractmethod
     def encode(self, wave: Tensor) -> Tensor:
-        """Encode audio (B, T) into (B, ch, F, W), W = ``frames(T)``; any T from 1 up."""
+        """Encode audio (B, T) into (B, ch, F, W), W = ``frames(T)``, for any T >= 1.
+
+        With several ``audio_channels`` C, the audio is (B C, T): rows b C to b C + C - 1 are the
+        channels of item b.
+        """
 
     @abstractmethod
     def decode(self, z: Tensor, length: int) -> Tensor:
-        """Decode (B, ch, F, W) into audio (B, ``length``); the inverse of :meth:`encode`."""
+        """Decode (B, ch, F, W) into audio (B C, ``length``); the inverse of :meth:`encode`."""
 
     @abstractmethod
     def frames(self, length: int) -> int:
-        """Return how many frames W ``length`` samples give."""
+        """Return the number of frames W of ``length`` samples."""
 
     @abstractmethod
     def grid(self, length: int) -> Grid:
-        """Return the frequencies and times of ``encode`` of ``length`` samples."""
+        """Return the frequencies and times of the encoding of ``length`` samples."""
 
     def project(self, z: Tensor) -> Tensor:
-        """Map an array of the network to the nearest valid one; idempotent. Default: as it is."""
+        """Map an array to the nearest valid one; the map is idempotent (default: the identity)."""
         return z
+
+    def diagnostics(self, z: Tensor) -> Mapping[str, Tensor]:
+        """Return values that measure the validity of an array (default: none).
+
+        Args:
+            z: (B, ch, F, W), decoded frames before :meth:`project`: restored and known content.
+
+        Returns:
+            Values (N,) on the CPU by name, those of the restored content only. Frequencies (N,) in
+            Hz under the same name with ``_hz`` appended let evaluations sort them into bands.
+        """
+        return {}
 
     def refine(self, z: Tensor, missing: Tensor | None, length: int) -> Tensor:
         """Make restored content consistent with its surroundings, as a last step before decoding.
 
-        What is not ``missing`` must come back unchanged. Default: as it is.
+        Content that is not ``missing`` must stay unchanged. By default all content does.
         """
         return z

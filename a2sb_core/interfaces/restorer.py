@@ -1,4 +1,4 @@
-"""Restorer: a whole system that restores audio; the models here, and baselines beside them."""
+"""Restorer: a complete system that restores audio, such as a baseline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from a2sb_core.interfaces.component import Component
 
 
 class AudioRestorer(Component, ABC):
-    """Anything that takes damaged audio and gives restored audio.
+    """A complete system that takes damaged audio and returns restored audio.
 
     Example:
         >>> import torch
@@ -32,15 +32,15 @@ class AudioRestorer(Component, ABC):
     def restore_audio(
         self, wave: Tensor, sample_rate: int, task: str, parameters: Mapping[str, Any]
     ) -> Tensor:
-        """Restore (C, T) audio; ``parameters`` as the corruption of ``task`` names them.
+        """Restore audio (C, T), given the parameters of the corruption that serves ``task``.
 
         Raises:
-            TaskError: this restorer does not do the task.
+            TaskError: the restorer does not support the task.
         """
 
     def check(self) -> None:
-        """Make sure that the restorer can run here.
+        """Check that the restorer can run in this environment.
 
         Raises:
-            A2SBError: it can not, for want of a package; the message says how to install it.
+            A2SBError: a package is missing; the message states how to install it.
         """

@@ -1,4 +1,4 @@
-"""Values that components exchange: Grid, Item, Degraded, Gaussian and Noise.
+"""Values that components exchange: Grid, Marks, Gaussian and Noise.
 
 Letters for shapes: B items, C audio channels, T samples, ch representation channels,
 F rows (frequencies), W frames.
@@ -6,27 +6,23 @@ F rows (frequencies), W frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from a2sb_core.interfaces.representation import Representation
 
 _MASK64 = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Where the values of a representation lie in frequency and time.
+    """Frequencies and times of the values of a representation.
 
     Attributes:
-        sample_rate: of the audio behind the representation, Hz.
-        freqs_hz: frequency of each row, (F,), ascending.
-        times_s: time of the middle of each frame, (W,), seconds from the start of the audio.
-        frame_s: how long a stretch of audio one frame is made from, seconds.
+        sample_rate: sample rate of the audio, in Hz.
+        freqs_hz: frequency of each row in Hz, (F,), ascending.
+        times_s: time of the middle of each frame in seconds from the start of the audio, (W,).
+        frame_s: length of the audio from which a frame is computed, in seconds.
     """
 
     sample_rate: int
@@ -36,51 +32,21 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Rows and frames, (F, W)."""
+        """Number of rows and frames, (F, W)."""
         return len(self.freqs_hz), len(self.times_s)
 
 
 @dataclass(frozen=True)
-class Item:
-    """Audio beside its representation: what a corruption works on.
+class Marks:
+    """Marks in a picture of a recording.
 
     Attributes:
-        wave: (B, T), one channel of audio an item.
-        z: ``representation.encode(wave)``, (B, ch, F, W).
-        representation: the representation that made ``z``.
-        start: number of the first frame, where the item is a piece of a longer recording.
+        frequencies_hz: frequencies that are drawn as horizontal lines.
+        stretches_s: stretches (start, end) in seconds, whose edges are drawn.
     """
 
-    wave: Tensor
-    z: Tensor
-    representation: Representation
-    start: int = 0
-
-    @property
-    def grid(self) -> Grid:
-        """Frequencies and times of ``z``; times count from the start of the recording."""
-        first = self.representation.grid(1)
-        spacing_s = self.representation.stride / self.representation.sample_rate
-        number = torch.arange(self.start, self.start + self.z.shape[-1], dtype=torch.float64)
-        return replace(first, times_s=first.times_s[0] + number * spacing_s)
-
-    def draw(self, noise: Noise, step: int = 0) -> Tensor:
-        """Return the noise of a step at the place of this item, (ch, F, W)."""
-        return noise.at(step, self.start, self.start + self.z.shape[-1])
-
-
-@dataclass(frozen=True)
-class Degraded:
-    """A degraded item, the start of the bridge.
-
-    Attributes:
-        x1: degraded representation, (B, ch, F, W).
-        missing: boolean, broadcastable to (B, 1, F, W), True where content is to be restored;
-            None where everything may change.
-    """
-
-    x1: Tensor
-    missing: Tensor | None
+    frequencies_hz: tuple[float, ...] = ()
+    stretches_s: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,13 +66,16 @@ class Noise:
     """Standard normal noise as a pure function of (seed, step, place in time).
 
     The same seed gives the same values for any chunking, batch size and order of windows on one
-    kind of device. All items (the channels of one recording) share it, so that a stereo image
-    does not wander.
+    kind of device. The items (the channels of one recording) share it, so that a stereo image stays
+    in place, or have noise of a given correlation, so that it stays as wide as it is.
 
     Attributes:
         seed: any integer.
-        channels: representation channels, ch.
-        rows: rows F.
+        channels: number of representation channels, ch.
+        rows: number of rows, F.
+        device: device on which the values are drawn.
+        coherence: correlation of the noise of each item with that of the first one, by row, in
+            [0, 1], (B, F); None: all items share the noise.
 
     Example:
         >>> from a2sb_core.interfaces import Noise
@@ -120,19 +89,36 @@ class Noise:
     channels: int
     rows: int
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    coherence: Tensor | None = None
 
-    BLOCK = 32  # frames that are drawn together; part of the definition of the values
+    BLOCK = 32  # number of frames that are drawn together; the values depend on it
 
     def at(self, step: int, start: int, stop: int) -> Tensor:
-        """Return the values of frames ``start`` (at least 0) to ``stop``, (ch, F, stop - start)."""
+        """Return the values of frames ``start`` (at least 0) to ``stop``.
+
+        Returns:
+            Values (ch, F, stop - start), or (B, ch, F, stop - start) if there is a coherence.
+        """
+        shared = self._drawn(step, start, stop)
+        if self.coherence is None:
+            return shared
+        items = []
+        for item, coherence in enumerate(self.coherence.to(shared)[:, :, None]):
+            is_shared = item == 0 or bool((coherence == 1).all())
+            own = shared if is_shared else self._drawn(step, start, stop, item)
+            mixed = coherence * shared + (1 - coherence.square()).sqrt() * own
+            items.append(shared if is_shared else mixed)
+        return torch.stack(items)
+
+    def _drawn(self, step: int, start: int, stop: int, item: int = 0) -> Tensor:
         first, last = start // self.BLOCK, -(-stop // self.BLOCK)
-        blocks = [self._block(step, k) for k in range(first, max(last, first + 1))]
+        blocks = [self._block(step, k, item) for k in range(first, max(last, first + 1))]
         offset = first * self.BLOCK
         return torch.cat(blocks, dim=-1)[..., start - offset : stop - offset]
 
-    def _block(self, step: int, block: int) -> Tensor:
+    def _block(self, step: int, block: int, item: int) -> Tensor:
         generator = torch.Generator(self.device)
-        generator.manual_seed(_mix(_mix(_mix(self.seed) ^ step) ^ block))
+        generator.manual_seed(_mix(_mix(_mix(self.seed) ^ step) ^ block ^ item << 48))
         shape = (self.channels, self.rows, self.BLOCK)
         return torch.randn(shape, generator=generator, device=self.device)
 

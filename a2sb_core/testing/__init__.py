@@ -1,4 +1,4 @@
-"""The contract kit: what a component of each kind must obey, as tests.
+"""Contract kit: laws that components of each kind must obey, as tests.
 
 In the tests of a plugin, one line makes one pytest item of each case and law:
 
@@ -6,8 +6,8 @@ In the tests of a plugin, one line makes one pytest item of each case and law:
 
     test_contract = contract("corruption", [Clipping.Config(), Clipping.Config(drive_db=(0, 20))])
 
-``a2sb plugins check DISTRIBUTION`` checks the same laws on what is installed. A component that can
-not be checked by its default configuration alone has a static method ``contract_cases`` that
+``a2sb plugins check DISTRIBUTION`` checks the same laws on what is installed. A component that
+cannot be checked by its default configuration alone has a static method ``contract_cases`` that
 returns a list of :class:`Case`.
 """
 

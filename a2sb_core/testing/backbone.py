@@ -48,16 +48,16 @@ def shape_is_kept(case: Case) -> None:
         rows, frames = backbone.multiple
         for height, width in ((2, 2), (3, 5)):
             x = normal(2, CHANNELS, rows * height, frames * width)
-            told = normal(2, condition, *x.shape[2:]) if condition else None
+            given = normal(2, condition, *x.shape[2:]) if condition else None
             with torch.no_grad():
-                y = backbone(x, torch.tensor([0.3, 0.6]), told)
+                y = backbone(x, torch.tensor([0.3, 0.6]), given)
             require(y.shape == x.shape, f"x of {tuple(x.shape)} becomes {tuple(y.shape)}")
             require_finite(y, f"the output for x of {tuple(x.shape)}")
 
 
 @law(KIND)
 def time_is_per_item(case: Case) -> None:
-    """Another time for one item changes nothing in the others."""
+    """The time of an item does not affect the outputs of the others."""
     backbone = build(case)
     x, t, condition = _inputs(backbone)
     later = t.clone()
@@ -68,18 +68,40 @@ def time_is_per_item(case: Case) -> None:
 
 
 @law(KIND)
-def time_is_heard(case: Case) -> None:
-    """Another time gives another output: a network must know how much noise it sees."""
+def time_matters(case: Case) -> None:
+    """The output depends on the time, also on small changes of it.
+
+    The times are 0.02 apart, and half of them may give the output of the time before.
+    """
+    backbone = build(case)
+    times = torch.linspace(0.1, 0.9, 41)
+    x, _, condition = (one[:1].expand(41, *one.shape[1:]) for one in _inputs(backbone))
+    with torch.no_grad():
+        outputs = backbone(x, times, condition)
+    changes = (outputs[1:] != outputs[:-1]).flatten(1).any(dim=1)
+    require(
+        int(changes.sum()) >= 20,
+        f"of 40 steps of 0.02 in t only {int(changes.sum())} change the output: a network must "
+        "know how much noise it sees",
+    )
+
+
+@law(KIND)
+def condition_matters(case: Case) -> None:
+    """The output depends on the condition."""
     backbone = build(case)
     x, t, condition = _inputs(backbone)
     with torch.no_grad():
-        one, other = backbone(x, t, condition), backbone(x, 1 - 0.5 * t, condition)
-    require(not torch.equal(one, other), "the output does not depend on t")
+        one, other = backbone(x, t, condition), backbone(x, t, condition.flip(-1))
+    require(
+        not torch.equal(one, other),
+        "the output does not depend on the condition, through which a network learns what is known",
+    )
 
 
 @law(KIND)
 def items_are_independent(case: Case) -> None:
-    """Another item in the batch changes nothing in the others, in training and out of it."""
+    """An item does not affect the outputs of the others, in training and in evaluation mode."""
     backbone = build(case)
     x, t, condition = _inputs(backbone)
     changed = x.clone()
@@ -105,7 +127,8 @@ def gradients_reach_all_parameters(case: Case) -> None:
         y = backbone(*given)
     (y - normal(*y.shape, seed=3)).square().mean().backward()
     without = [
-        name for name, parameter in backbone.named_parameters()
+        name
+        for name, parameter in backbone.named_parameters()
         if parameter.requires_grad and (parameter.grad is None or not parameter.grad.any())
     ]
     require(not without, f"no gradient reaches {', '.join(without[:5])} ({len(without)} in all)")
@@ -119,7 +142,7 @@ def weights_save_and_load(case: Case) -> None:
     try:
         stored = safetensors.torch.save(state)
     except (ValueError, RuntimeError) as error:
-        require(False, f"the weights can not be stored as safetensors: {error}")
+        require(False, f"the weights cannot be stored as safetensors: {error}")
     other.load_state_dict(safetensors.torch.load(stored))
     given = _inputs(backbone)
     with torch.no_grad():

@@ -40,8 +40,11 @@ def calls(case: Case) -> list[Call]:
         Call("posterior", bridge.posterior, (*_ends(), t, s)),
         Call("coefficients", bridge.coefficients, (t,)),
         Call("sigma", bridge.sigma, (t,)),
-        Call("marginal at a double-precision time", lambda x0, x1: bridge.marginal(
-            x0, x1, _time(0.7)), _ends()),
+        Call(
+            "marginal at a double-precision time",
+            lambda x0, x1: bridge.marginal(x0, x1, _time(0.7)),
+            _ends(),
+        ),
     ]
 
 
@@ -57,14 +60,16 @@ def ends_are_fixed(case: Case) -> None:
     x1, noise = _ends()[1], Noise(1, 2, 4)
     drawn = noise.at(START, 3, 8).to(x1)
     require_close(
-        bridge.start(x1, noise, 3), float(b) * x1 + float(c) * drawn, 1e-5,
+        bridge.start(x1, noise, 3),
+        float(b) * x1 + float(c) * drawn,
+        1e-5,
         "start, and the marginal at 1 with the noise of the place",
     )
 
 
 @law(KIND)
 def finite_near_the_ends(case: Case) -> None:
-    """Next to 0 and 1 nothing is NaN or infinite, and no variance negative."""
+    """Near t = 0 and t = 1, all values are finite and no variance is negative."""
     bridge = build(case)
     x0, x1 = _ends()
     for value in NEAR_ENDS:
@@ -86,21 +91,24 @@ def finite_near_the_ends(case: Case) -> None:
 
 @law(KIND)
 def steps_compose(case: Case) -> None:
-    """A step of the posterior from the marginal at t is the marginal at s, mean and variance."""
+    """A posterior step from the marginal at t gives the mean and the variance at s."""
     bridge = build(case)
     x0, x1 = (x.double() for x in _ends())
     for t, s in PAIRS:
         at_t, at_s = (bridge.marginal(x0, x1, _time(time)) for time in (t, s))
         step = bridge.posterior(x0, at_t.mean, _time(t), _time(s))
         require_close(
-            step.mean, at_s.mean, 1e-8,
+            step.mean,
+            at_s.mean,
+            1e-8,
             f"means of the marginal at {s:g}, and of the posterior at {s:g} given that at {t:g}",
         )
         # The posterior's mean is affine in x_t: its slope carries the variance over.
         slope = bridge.posterior(x0, at_t.mean + 1, _time(t), _time(s)).mean - step.mean
         require_close(
             (slope**2 * at_t.variance + step.variance).expand_as(x0),
-            at_s.variance.expand_as(x0), 1e-8,
+            at_s.variance.expand_as(x0),
+            1e-8,
             f"variances of the marginal at {s:g}, and of the posterior given that at {t:g}",
         )
 
@@ -119,7 +127,7 @@ def steps_of_no_length_and_to_the_end(case: Case) -> None:
 
 @law(KIND)
 def times_are_per_item(case: Case) -> None:
-    """A time for each item gives what each time gives alone."""
+    """Items with different times give the same values as each of them alone."""
     bridge = build(case)
     x0, x1 = _ends()
     t, s = torch.tensor([0.9, 0.5, 0.2]), torch.tensor([0.7, 0.1, 0.0])
@@ -137,3 +145,27 @@ def sigma_grows(case: Case) -> None:
     sigma = build(case).sigma(torch.linspace(0, 1, 101, dtype=torch.float64))
     require(abs(float(sigma[0])) < 1e-6, f"sigma(0) is {float(sigma[0]):g}, not 0")
     require(bool((sigma.diff() >= 0).all()), "sigma falls somewhere between 0 and 1")
+
+
+@law(KIND)
+def defaults_agree(case: Case) -> None:
+    """An overridden ``posterior`` or ``sigma`` agrees with the default made from (a, b, c).
+
+    The default posterior takes b > 0, the default sigma a process without drift.
+    """
+    bridge, (x0, xt) = build(case), (x.double() for x in _ends())
+    times = torch.linspace(0.05, 0.95, 19, dtype=torch.float64)
+    a, b, c = bridge.coefficients(times)
+    if bool((b <= 0).any()):
+        return
+    for t, s in PAIRS:
+        own = bridge.posterior(x0, xt, _time(t), _time(s))
+        default = Bridge.posterior(bridge, x0, xt, _time(t), _time(s))
+        what = f"from {t:g} to {s:g}, and that which (a, b, c) imply"
+        require_close(own.mean, default.mean, 1e-8, f"mean of the posterior {what}")
+        variance, implied = (one.variance.expand_as(x0) for one in (own, default))
+        require_close(variance, implied, 1e-8, f"variance of the posterior {what}")
+    scale = c**2 / (a * b)
+    if bool(((a + b - 1).abs() < 1e-9).all()) and bool(((scale / scale[0] - 1).abs() < 1e-9).all()):
+        own_sigma, default_sigma = bridge.sigma(times), Bridge.sigma(bridge, times)
+        require_close(own_sigma, default_sigma, 1e-8, "sigma, and that which (a, b, c) imply")

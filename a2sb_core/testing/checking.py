@@ -6,24 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
 from a2sb_core.errors import PluginError
 from a2sb_core.plugins import RESOURCE_KINDS, Entry, default_registry
-from a2sb_core.testing.laws import Case, as_cases, laws
+from a2sb_core.testing.laws import BrokenLawError, Case, NotCheckedError, as_cases, laws
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of one law on one case.
+    """The verdict on one law for one case.
 
     Attributes:
-        kind: of the component.
+        kind: kind of the component.
         name: the registered name.
         law: that was checked; or what else was looked at.
-        state: ``holds``, ``broken``, ``known`` (broken, and declared so) or ``mended`` (declared
-            broken, and holds).
-        detail: why it is broken, or the reason that was given.
+        state: ``holds``, ``broken``, ``known`` (broken, and declared so), ``mended`` (declared
+            broken, and holds) or ``skipped`` (the component cannot run here).
+        detail: why it is broken or skipped, or the reason that was given.
+        sentence: the law in one sentence.
     """
 
     kind: str
@@ -31,6 +30,7 @@ class Verdict:
     law: str
     state: str
     detail: str = ""
+    sentence: str = ""
 
     @property
     def is_fine(self) -> bool:
@@ -65,24 +65,26 @@ def _check(entry: Entry) -> Iterator[Verdict]:
     try:
         target = default_registry().resolve(entry.kind, entry.qualified)
         cases = [] if entry.kind in RESOURCE_KINDS else as_cases(entry.kind, cases_of(target))
-    except Exception as error:  # what a plugin raises is its own, and is told
+    except Exception as error:  # a plugin may raise anything; it is reported
         yield Verdict(entry.kind, entry.name, "target resolves", "broken", str(error))
         return
     if entry.kind in RESOURCE_KINDS:
         yield Verdict(entry.kind, entry.name, "target resolves", "holds")
     for case in cases:
         for law in laws(entry.kind):
-            state, detail = _verdict(law.check, case, case.known_failures.get(law.name))
-            yield Verdict(entry.kind, entry.name, law.name, state, detail)
+            verdict = _verdict(law.check, case, case.known_failures.get(law.name))
+            yield Verdict(entry.kind, entry.name, law.name, *verdict, law.sentence)
 
 
 def _verdict(check: Any, case: Case, reason: str | None) -> tuple[str, str]:
     try:
         check(case)
+    except NotCheckedError as error:
+        return "skipped", str(error)
+    except BrokenLawError as error:
+        return ("broken", str(error)) if reason is None else ("known", reason)
     except Exception as error:  # a law may fail in the midst of a plugin's code
-        told = str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: "
-        detail = told if isinstance(error, AssertionError) else told + str(error)
-        return ("broken", detail) if reason is None else ("known", reason)
+        return "broken", f"{type(error).__name__}: {error}"
     return ("holds", "") if reason is None else ("mended", f"it holds, and was declared: {reason}")
 
 
@@ -97,7 +99,7 @@ def cases_of(component: Any) -> list[Any]:
         return list(named())
     try:
         return [component.Config()]
-    except ValidationError as error:
+    except ValueError as error:
         raise PluginError(
             "its Config has no defaults to check it with: give the component a static method "
             "`contract_cases` that returns configurations or cases"

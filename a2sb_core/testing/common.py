@@ -17,7 +17,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from a2sb_core.config.load import load_yaml, to_yaml
+from a2sb_core.config.loading import load_yaml, to_yaml
 from a2sb_core.errors import PluginError
 from a2sb_core.plugins import Entry, default_registry
 from a2sb_core.testing.compare import equal, leaves, require_close
@@ -41,7 +41,7 @@ def run(call: Call) -> Any:
 
 @law(EVERY_KIND)
 def registered_without_torch(case: Case) -> None:
-    """Where it is registered, its name is that of Config, and listing it imports no torch."""
+    """It is registered under the name in Config, and listing it does not import torch."""
     found = [entry for entry in default_registry().entries(case.kind) if _is_of(entry, case)]
     names = [entry.name for entry in found]
     declared = type(case.config).model_fields["name"].default
@@ -84,7 +84,7 @@ def _imports_torch(distribution: str, paths: tuple[str, ...]) -> bool:
 
 @law(EVERY_KIND)
 def config_round_trips(case: Case) -> None:
-    """A configuration written as JSON or YAML reads as the same, and its component keeps it."""
+    """A configuration is unchanged after it is written as JSON or YAML, read and built."""
     config, kind = case.config, type(case.config)
     require(
         kind.model_validate(json.loads(config.model_dump_json())) == config,
@@ -101,7 +101,7 @@ def config_round_trips(case: Case) -> None:
     component = module_of(case.kind).build(case)
     require(
         component.config == config,
-        "the component's `config` is not the one it was built from: call `super().__init__(config)`"
+        "the component's `config` is another: call `super().__init__(config)`",
     )
 
 
@@ -118,7 +118,7 @@ def config_refuses_unknown_fields(case: Case) -> None:
 
 @law(EVERY_KIND)
 def same_seed_same_result(case: Case) -> None:
-    """The same inputs and seeds give the same result to the bit."""
+    """The same inputs and seeds give the same result bit for bit."""
     first = [run(call) for call in calls(case)]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(271828)
@@ -139,8 +139,24 @@ def same_seed_same_result(case: Case) -> None:
 
 
 @law(EVERY_KIND)
+def earlier_use_changes_nothing(case: Case) -> None:
+    """The result does not depend on what the component was used for before."""
+    fresh = [run(call) for call in calls(case)]
+    used = calls(case)
+    for call in used:
+        with torch.no_grad():
+            call.run(*(x.flip(-1) if x.ndim > 1 else x.clone() for x in call.inputs))
+    for call, one in zip(used, fresh, strict=True):
+        require(
+            equal(run(call), one),
+            f"{call.what} gives another result after it was used for something else: keep nothing "
+            "of earlier inputs",
+        )
+
+
+@law(EVERY_KIND)
 def inputs_are_not_changed(case: Case) -> None:
-    """What a component is given, it leaves as it is."""
+    """A component leaves its inputs as they are."""
     for call in calls(case):
         given = [x.clone() for x in call.inputs]
         with torch.no_grad():
@@ -167,14 +183,15 @@ def global_randomness_is_untouched(case: Case) -> None:
 def _global_states() -> dict[str, Any]:
     keys, place = np.random.get_state(legacy=False)["state"].values()
     return {
-        "torch": torch.get_rng_state(), "numpy": (keys.tolist(), place),
+        "torch": torch.get_rng_state(),
+        "numpy": (keys.tolist(), place),
         "random": random.getstate(),
     }
 
 
 @law(EVERY_KIND)
 def float32_stays_float32(case: Case) -> None:
-    """Single precision in, single precision out."""
+    """Inputs in single precision give results in single precision."""
     for call in calls(case):
         for x in leaves(run(call)):
             if isinstance(x, Tensor) and x.is_floating_point():
@@ -187,7 +204,7 @@ def float32_stays_float32(case: Case) -> None:
 
 @law(EVERY_KIND)
 def batch_equals_singles(case: Case) -> None:
-    """N items at once give what each gives alone."""
+    """A batch gives the same results as each of its items alone."""
     for call in calls(case):
         if not call.is_batched:
             continue

@@ -1,4 +1,4 @@
-"""What the laws compare: results of any form, down to their tensors."""
+"""Comparison of results of any form, down to their tensors."""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from a2sb_core.errors import ModelError
 from a2sb_core.interfaces.converter import Converter
 from a2sb_core.testing.laws import Case, law, require
@@ -40,7 +42,8 @@ def _refusal(case: Case, paths: list[Path]) -> str:
         return str(error)
     except Exception as error:
         require(
-            False, f"a file that is no checkpoint raises {type(error).__name__} ({error}): "
+            False,
+            f"a file that is no checkpoint raises {type(error).__name__} ({error}): "
             "raise a ModelError that names the file",
         )
     require(False, "a file that is no checkpoint is taken: raise a ModelError")
@@ -58,8 +61,8 @@ def calls(case: Case) -> list[Call]:
 
 
 @law(KIND)
-def licence_is_told(case: Case) -> None:
-    """``notice`` says what a user must know of the licence."""
+def licence_is_stated(case: Case) -> None:
+    """``notice`` states the licence of the weights."""
     notice = getattr(build(case), "notice", None)
     require(
         isinstance(notice, str) and len(notice.strip()) > 10,
@@ -69,7 +72,7 @@ def licence_is_told(case: Case) -> None:
 
 @law(KIND)
 def foreign_files_are_refused(case: Case) -> None:
-    """What is no checkpoint is refused with a ModelError that names it."""
+    """A file that is no checkpoint is refused with a ModelError that names it."""
     with _garbage() as paths:
         for path in paths:
             message = _refusal(case, [path])
@@ -80,8 +83,28 @@ def foreign_files_are_refused(case: Case) -> None:
 
 
 @law(KIND)
+def every_weight_is_read(case: Case) -> None:
+    """Every weight of the network is read from the checkpoint, if the case can write one."""
+    if case.checkpoint is None:
+        return
+    networks = []
+    for seed in (0, 1):
+        with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            sources = list(case.checkpoint(Path(folder), seed))
+            networks.append(dict(build(case).convert(sources).backbone.named_parameters()))
+    one, other = networks
+    left = [name for name in one if torch.equal(one[name], other[name])]
+    require(
+        not left,
+        f"{', '.join(left[:5])} ({len(left)} in all) have the same values for two checkpoints "
+        "whose weights all differ: they are not read",
+    )
+
+
+@law(KIND)
 def sources_are_left_alone(case: Case) -> None:
-    """Files that are read are not written, and nothing is put beside them."""
+    """The source files are not changed, and no files are added beside them."""
     with _garbage() as paths:
         for path in paths:
             _refusal(case, [path])

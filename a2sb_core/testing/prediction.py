@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from a2sb_core.interfaces.prediction import Prediction
+from a2sb_core.interfaces.state import State
 from a2sb_core.testing.compare import require_close, require_finite
 from a2sb_core.testing.laws import Case, law, require
 from a2sb_core.testing.parts import Brownian, Call, as_network, normal, region
@@ -19,6 +19,7 @@ KIND = "prediction"
 CHANNELS, ROWS, FRAMES = 3, 4, 6
 SEARCHED = 100.0  # network outputs are looked for up to this
 BISECTIONS = 60
+BRIDGE = Brownian.Config().build()
 
 
 def build(case: Case) -> Prediction:
@@ -28,41 +29,26 @@ def build(case: Case) -> Prediction:
     return made
 
 
-@dataclass(frozen=True)
-class Batch:
-    """States of the bridge on the way, with and without a missing region."""
-
-    x0: Tensor
-    xt: Tensor
-    t: Tensor
-    x1: Tensor
-    missing: Tensor | None
-
-
 def _batch(
     has_region: bool, times: tuple[float, ...] = (0.15, 0.5, 0.9), dtype: Any = torch.float32
-) -> Batch:
+) -> tuple[Tensor, State]:
+    """Return x0 and states of the bridge on the way from it, with or without a missing region."""
     shape = (len(times), CHANNELS, ROWS, FRAMES)
     x0 = (0.3 + 0.8 * normal(*shape, seed=1)).to(dtype)
     noise = normal(*shape, seed=2).to(dtype)
     missing = region(len(times), ROWS, FRAMES) if has_region else None
     x1 = x0 + noise if missing is None else torch.where(missing, 0.5 * noise, x0)
     t = torch.tensor(times, dtype=dtype)
-    xt = Brownian.Config().build().marginal(x0, x1, t).sample(normal(*shape, seed=3).to(dtype))
-    return Batch(x0, xt, t, x1, missing)
+    xt = BRIDGE.marginal(x0, x1, t).sample(normal(*shape, seed=3).to(dtype))
+    return x0, State(xt, t, x1, missing)
 
 
-def _errors(prediction: Prediction, batch: Batch, output: Tensor) -> Tensor:
-    return prediction.errors(
-        lambda *_: output, Brownian.Config().build(), batch.x0, batch.xt, batch.t, batch.x1,
-        batch.missing,
-    )
+def _errors(prediction: Prediction, x0: Tensor, state: State, output: Tensor) -> Tensor:
+    return prediction.errors(lambda *_: output, BRIDGE, x0, state)
 
 
-def _estimate(prediction: Prediction, batch: Batch, output: Tensor) -> Tensor:
-    return prediction.denoise(
-        lambda *_: output, Brownian.Config().build(), batch.xt, batch.t, batch.x1, batch.missing
-    )
+def _estimate(prediction: Prediction, state: State, output: Tensor) -> Tensor:
+    return prediction.denoise(lambda *_: output, BRIDGE, state)
 
 
 def _least(objective: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
@@ -79,46 +65,43 @@ def _least(objective: Callable[[Tensor], Tensor], like: Tensor) -> Tensor:
     return (low + high) / 2
 
 
-def _wanted(batch: Batch) -> Tensor:
+def _wanted(state: State) -> Tensor:
     """Where an estimate counts: what is missing."""
-    if batch.missing is None:
-        return torch.ones_like(batch.x0, dtype=torch.bool)
-    return batch.missing.expand_as(batch.x0)
+    if state.missing is None:
+        return torch.ones_like(state.xt, dtype=torch.bool)
+    return state.missing.expand_as(state.xt)
 
 
 def calls(case: Case) -> list[Call]:
     """Uses of a prediction."""
-    prediction, bridge = build(case), Brownian.Config().build()
-    batch = _batch(True)
-    assert batch.missing is not None
+    prediction = build(case)
+    x0, state = _batch(True)
+    assert state.missing is not None
+    given = (state.xt, state.t, state.x1, state.missing)
+
+    def denoise(*given: Tensor) -> Tensor:
+        return prediction.denoise(as_network, BRIDGE, State(*given))
+
+    def errors(x0: Tensor, *given: Tensor) -> Tensor:
+        return prediction.errors(as_network, BRIDGE, x0, State(*given))
+
     return [
-        Call(
-            "denoise", lambda *given: prediction.denoise(as_network, bridge, *given),
-            (batch.xt, batch.t, batch.x1, batch.missing),
-        ),
-        Call(
-            "errors", lambda *given: prediction.errors(as_network, bridge, *given),
-            (batch.x0, batch.xt, batch.t, batch.x1, batch.missing),
-        ),
-        Call(
-            "denoise without a region",
-            lambda xt, t, x1: prediction.denoise(as_network, bridge, xt, t, x1, None),
-            (batch.xt, batch.t, batch.x1),
-        ),
+        Call("denoise", denoise, given),
+        Call("errors", errors, (x0, *given)),
+        Call("denoise without a region", denoise, given[:3]),
     ]
 
 
 @law(KIND)
 def errors_are_not_negative(case: Case) -> None:
-    """Errors have the shape of x0 and are zero or more."""
+    """Errors have the shape of x0 and are not negative."""
     prediction = build(case)
     for has_region in (True, False):
-        batch = _batch(has_region)
-        errors = _errors(prediction, batch, normal(*batch.x0.shape, seed=9))
+        x0, state = _batch(has_region)
+        errors = _errors(prediction, x0, state, normal(*x0.shape, seed=9))
         require(
-            errors.shape == batch.x0.shape,
-            f"errors have shape {tuple(errors.shape)}, x0 has {tuple(batch.x0.shape)}: "
-            "take no mean",
+            errors.shape == x0.shape,
+            f"errors have shape {tuple(errors.shape)}, x0 has {tuple(x0.shape)}: take no mean",
         )
         require(bool((errors >= 0).all()), "an error is negative")
 
@@ -128,13 +111,15 @@ def zero_loss_denoises(case: Case) -> None:
     """The network output of zero loss gives x0."""
     prediction = build(case)
     for has_region in (True, False):
-        batch = _batch(has_region, dtype=torch.float64)
-        output = _least(partial(_errors, prediction, batch), batch.x0)
-        least = float(_errors(prediction, batch, output)[_wanted(batch)].mean().detach())
+        x0, state = _batch(has_region, dtype=torch.float64)
+        wanted = _wanted(state)
+        output = _least(partial(_errors, prediction, x0, state), x0)
+        least = float(_errors(prediction, x0, state, output)[wanted].mean().detach())
         require(least < 1e-6, f"no network output has zero loss; the least found is {least:.3g}")
-        found = _estimate(prediction, batch, output)
         require_close(
-            found[_wanted(batch)], batch.x0[_wanted(batch)], 1e-3,
+            _estimate(prediction, state, output)[wanted],
+            x0[wanted],
+            1e-3,
             "the denoiser's answer for the output of zero loss, and x0",
         )
 
@@ -144,14 +129,14 @@ def gradients_vanish_at_the_truth(case: Case) -> None:
     """Where the denoiser gives x0, the loss is zero and so are its gradients."""
     prediction = build(case)
     for has_region in (True, False):
-        batch = _batch(has_region, dtype=torch.float64)
+        x0, state = _batch(has_region, dtype=torch.float64)
 
-        def away(y: Tensor, batch: Batch = batch) -> Tensor:
-            return (_estimate(prediction, batch, y) - batch.x0).square()
+        def away(y: Tensor, x0: Tensor = x0, state: State = state) -> Tensor:
+            return (_estimate(prediction, state, y) - x0).square()
 
-        exact = _least(away, batch.x0).requires_grad_()
-        wanted = _wanted(batch)
-        errors = _errors(prediction, batch, exact)[wanted]
+        exact = _least(away, x0).requires_grad_()
+        wanted = _wanted(state)
+        errors = _errors(prediction, x0, state, exact)[wanted]
         (gradient,) = torch.autograd.grad(errors.sum(), exact)
         loss, steepest = float(errors.detach().mean()), float(gradient[wanted].abs().max())
         require(
@@ -166,12 +151,13 @@ def finite_at_the_ends(case: Case) -> None:
     """At t = 0 and t = 1 estimate, errors and gradients are finite."""
     prediction = build(case)
     for has_region in (True, False):
-        batch = _batch(has_region, times=(0.0, 1e-6, 1.0))
-        output = normal(*batch.x0.shape, seed=9).requires_grad_()
-        errors = _errors(prediction, batch, output)
+        x0, state = _batch(has_region, times=(0.0, 1e-6, 1.0))
+        output = normal(*x0.shape, seed=9).requires_grad_()
+        errors = _errors(prediction, x0, state, output)
         (gradient,) = torch.autograd.grad(errors.sum(), output)
         for name, value in (
-            ("estimate", _estimate(prediction, batch, output)), ("errors", errors),
+            ("estimate", _estimate(prediction, state, output)),
+            ("errors", errors),
             ("gradient", gradient),
         ):
             require_finite(value, f"{name} at t = 0, 1e-6 and 1")
@@ -179,40 +165,38 @@ def finite_at_the_ends(case: Case) -> None:
 
 @law(KIND)
 def condition_has_its_channels(case: Case) -> None:
-    """The network is told x_t-like input, the times, and ``condition_channels`` channels."""
-    prediction, bridge = build(case), Brownian.Config().build()
+    """The network gets an input like x_t, the times, and ``condition_channels`` channels."""
+    prediction = build(case)
     for has_region in (True, False):
-        batch = _batch(has_region)
+        x0, state = _batch(has_region)
 
-        def network(
-            x: Tensor, t: Tensor, condition: Tensor | None, batch: Batch = batch
-        ) -> Tensor:
-            require(x.shape == batch.xt.shape, f"the network's input is {tuple(x.shape)}")
+        def network(x: Tensor, t: Tensor, condition: Tensor | None, like: Tensor = x0) -> Tensor:
+            require(x.shape == like.shape, f"the network's input is {tuple(x.shape)}")
             require(t.shape == (len(x),), f"the network's times are {tuple(t.shape)}, not (B,)")
-            told = 0 if condition is None else condition.shape[1]
+            given = 0 if condition is None else condition.shape[1]
             require(
-                told == prediction.condition_channels,
-                f"the network is told {told} channels; condition_channels says "
+                given == prediction.condition_channels,
+                f"the network gets {given} channels of condition; condition_channels says "
                 f"{prediction.condition_channels}",
             )
             return x
 
-        prediction.denoise(network, bridge, batch.xt, batch.t, batch.x1, batch.missing)
-        prediction.errors(network, bridge, batch.x0, batch.xt, batch.t, batch.x1, batch.missing)
+        prediction.denoise(network, BRIDGE, state)
+        prediction.errors(network, BRIDGE, x0, state)
 
 
 @law(KIND)
-def truth_is_not_told(case: Case) -> None:
-    """What the network is told in training does not depend on x0, but through x_t and x1."""
-    prediction, bridge = build(case), Brownian.Config().build()
-    batch = _batch(True)
-    told: list[list[Tensor]] = []
+def truth_is_hidden(case: Case) -> None:
+    """In training, the input of the network depends on x0 only through x_t and x1."""
+    prediction = build(case)
+    truth, state = _batch(True)
+    seen: list[list[Tensor]] = []
 
     def network(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
-        told.append([x, t] if condition is None else [x, t, condition])
+        seen.append([x, t] if condition is None else [x, t, condition])
         return x
 
-    for x0 in (batch.x0, batch.x0 + 1):
-        prediction.errors(network, bridge, x0, batch.xt, batch.t, batch.x1, batch.missing)
-    same = all(torch.equal(a, b) for a, b in zip(*told, strict=True))
-    require(same, "the network is told of x0 in `errors`: it will miss that in `denoise`")
+    for x0 in (truth, truth + 1):
+        prediction.errors(network, BRIDGE, x0, state)
+    same = all(torch.equal(a, b) for a, b in zip(*seen, strict=True))
+    require(same, "`errors` shows x0 to the network, which `denoise` does not have")

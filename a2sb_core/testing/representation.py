@@ -14,6 +14,7 @@ from a2sb_core.testing.parts import Call, normal, region, sound
 
 KIND = "representation"
 INVERSE_DB = 60.0
+CLICKS = 5
 ROUNDING = 2e-3  # of encoded values: a phase of a weak bin turns easily
 
 
@@ -33,20 +34,24 @@ def _reach(representation: Representation) -> int:
 
 
 def _signal(representation: Representation) -> Tensor:
-    return sound(_frames(representation) * representation.stride + representation.stride // 3)
+    samples = _frames(representation) * representation.stride + representation.stride // 3
+    return sound(samples, 2 * representation.audio_channels)
 
 
 def calls(case: Case) -> list[Call]:
     """Uses of a representation."""
     representation = build(case)
-    wave = _signal(representation)
+    wave, together = _signal(representation), representation.audio_channels
     length = wave.shape[-1]
     z = representation.encode(wave)
     changed = z + 0.1 * normal(*z.shape)
+    channels = wave.reshape(-1, together, length)
     missing = region(1, *z.shape[2:])
     return [
-        Call("encode", representation.encode, (wave,)),
-        Call("decode", lambda z: representation.decode(z, length), (z,)),
+        Call("encode", lambda x: representation.encode(x.flatten(0, 1)), (channels,)),
+        Call(
+            "decode", lambda z: representation.decode(z, length).reshape(-1, together, length), (z,)
+        ),
         Call("project", representation.project, (changed,)),
         Call("refine", lambda z: representation.refine(z, missing, length), (changed,)),
     ]
@@ -54,7 +59,7 @@ def calls(case: Case) -> list[Call]:
 
 @law(KIND)
 def inverse(case: Case) -> None:
-    """Decoding what was encoded gives the audio back, to 60 dB below it.
+    """Decoding inverts encoding, with an error at least 60 dB below the audio.
 
     The audio has no content in the lowest tenth of the band: a lowest row may be left out.
     """
@@ -75,7 +80,7 @@ def exact_length(case: Case) -> None:
     representation = build(case)
     stride, context = representation.stride, representation.context
     for length in sorted({1, 2, stride - 1, stride, stride + 1, context, 5 * stride + 3} - {0}):
-        wave = sound(max(length, 8))[:, :length]
+        wave = sound(max(length, 8), 2 * representation.audio_channels)[:, :length]
         z = representation.encode(wave)
         wanted = (2, representation.channels, representation.rows, representation.frames(length))
         require(
@@ -86,7 +91,7 @@ def exact_length(case: Case) -> None:
         require_finite(z, f"encode of {length} samples")
         decoded = representation.decode(z, length)
         require(
-            tuple(decoded.shape) == (2, length),
+            decoded.shape == wave.shape,
             f"decode to {length} samples has shape {tuple(decoded.shape)}",
         )
 
@@ -95,7 +100,7 @@ def exact_length(case: Case) -> None:
 def silence_is_finite(case: Case) -> None:
     """Digital silence is encoded, projected and decoded without NaN, and stays silent."""
     representation = build(case)
-    wave = torch.zeros(1, 6 * representation.stride)
+    wave = torch.zeros(representation.audio_channels, 6 * representation.stride)
     z = representation.project(representation.encode(wave))
     require_finite(z, "encode of silence")
     require_close(representation.decode(z, wave.shape[-1]), wave, 1e-6, "decoded silence")
@@ -125,8 +130,38 @@ def grid_fits(case: Case) -> None:
 
 
 @law(KIND)
+def times_are_those_of_the_content(case: Case) -> None:
+    """A click changes the frames around its time, according to the times of the grid.
+
+    The centre of the change may be 0.4 of a frame (``frame_s``) or of the stride off.
+    """
+    representation = build(case)
+    stride, rate = representation.stride, representation.sample_rate
+    length = (4 * _reach(representation) + 40) * stride
+    places = length // 2 + (torch.arange(CLICKS) + 0.5) / CLICKS * stride
+    places = places.long()
+    quiet = 0.1 * normal(1, length).expand(CLICKS, length)
+    changed = quiet.scatter_add(1, places[:, None], torch.ones(CLICKS, 1))
+    one, other = (
+        representation.encode(wave.repeat_interleave(representation.audio_channels, dim=0))
+        for wave in (quiet, changed)
+    )
+    change = other - one
+    weight = change.abs().double().sum(dim=(1, 2))
+    grid = representation.grid(length)
+    centres_s = (weight * grid.times_s).sum(dim=1) / weight.sum(dim=1)
+    off_s = float((centres_s - places / rate).mean())
+    allowed_s = 0.4 * max(grid.frame_s, stride / rate)
+    require(
+        abs(off_s) <= allowed_s,
+        f"clicks change frames whose times_s are {1000 * off_s:.3g} ms from the clicks on "
+        f"average; allowed are {1000 * allowed_s:.3g} ms: times_s are the middles of the frames",
+    )
+
+
+@law(KIND)
 def projection_is_idempotent(case: Case) -> None:
-    """Projecting twice is projecting once, and what was encoded from audio stays as it is."""
+    """Projecting twice equals projecting once, and encoded audio is not changed."""
     representation = build(case)
     z = representation.encode(_signal(representation))
     require_close(representation.project(z), z, 1e-4, "project(encode(wave)) and encode(wave)")
@@ -136,7 +171,7 @@ def projection_is_idempotent(case: Case) -> None:
 
 @law(KIND)
 def refining_keeps_the_known(case: Case) -> None:
-    """Refining leaves what is not missing as it is, to the bit."""
+    """Refining does not change what is not missing."""
     representation = build(case)
     wave = _signal(representation)
     z = representation.encode(wave)
@@ -145,6 +180,33 @@ def refining_keeps_the_known(case: Case) -> None:
     require(refined.shape == z.shape, f"refine makes {tuple(refined.shape)} of {tuple(z.shape)}")
     known = ~missing.expand_as(z)
     require(torch.equal(refined[known], z[known]), "refine changes what is not missing")
+
+
+@law(KIND)
+def refining_looks_no_further(case: Case) -> None:
+    """A refined frame depends only on the ``refine_context`` frames to each side."""
+    representation = build(case)
+    context = representation.refine_context
+    stride = representation.stride
+    length = (_frames(representation, 12) + 2 * context) * stride + stride // 3
+    z = representation.encode(sound(length, 2 * representation.audio_channels))
+    z = representation.project(z + 0.1 * normal(*z.shape))
+    missing = region(1, *z.shape[2:])
+    middle = z.shape[-1] // 2
+    one = representation.refine(z.clone(), missing, length)
+    for changed, kept in (
+        (slice(middle, None), slice(0, middle - context)),
+        (slice(0, middle), slice(middle + context, None)),
+    ):
+        other = z.clone()
+        other[..., changed] = z[..., changed].flip(-1)
+        require_close(
+            representation.refine(other, missing, length)[..., kept],
+            one[..., kept],
+            ROUNDING,
+            f"refined frames that are more than {context} frames (`refine_context`) away from a "
+            "change, and those without the change",
+        )
 
 
 @law(KIND)
@@ -161,7 +223,9 @@ def encoding_in_pieces(case: Case) -> None:
         end = (stop - 1) * stride + representation.context + 1
         piece = representation.encode(wave[:, (first - before) * stride : end])
         require_close(
-            piece[..., before : before + stop - first], whole[..., first:stop], ROUNDING,
+            piece[..., before : before + stop - first],
+            whole[..., first:stop],
+            ROUNDING,
             f"frames {first} to {stop} encoded with {representation.context} samples (`context`) "
             "to each side, and in the whole",
         )
@@ -180,7 +244,9 @@ def decoding_in_pieces(case: Case) -> None:
     piece = representation.decode(z[..., first : first + frames], own)
     offset = first * stride
     require_close(
-        piece[:, context : own - context], whole[:, offset + context : offset + own - context],
-        1e-4, f"samples decoded with {context} samples (`context`) of frames to each side, "
+        piece[:, context : own - context],
+        whole[:, offset + context : offset + own - context],
+        1e-4,
+        f"samples decoded with {context} samples (`context`) of frames to each side, "
         "and in the whole",
     )

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from a2sb_core.errors import A2SBError, TaskError
+from a2sb_core.errors import TaskError
 from a2sb_core.interfaces.restorer import AudioRestorer
 from a2sb_core.testing.compare import require_finite
 from a2sb_core.testing.laws import Case, law, require
@@ -49,12 +49,9 @@ def calls(case: Case) -> list[Call]:
 
 @law(KIND)
 def does_a_task(case: Case) -> None:
-    """It can run here, and does at least one of the tasks of the case."""
+    """It does at least one of the tasks of the case."""
     restorer = build(case)
-    try:
-        restorer.check()
-    except A2SBError as error:
-        require(False, f"it can not run here: {error}")
+    restorer.check()
     asked = ", ".join(f"{task} {dict(parameters)}" for task, parameters in case.tasks)
     require(
         any(True for _ in _served(case, restorer)),

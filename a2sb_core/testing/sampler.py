@@ -10,15 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from a2sb_core.interfaces.sampler import (
-    Estimate,
-    Frames,
-    Ranges,
-    Sampler,
-    SamplerStream,
-    StepSampler,
-)
+from a2sb_core.interfaces.item import Degraded
+from a2sb_core.interfaces.sampler import Estimate, Sampler, Step, StepSampler
+from a2sb_core.interfaces.state import State
 from a2sb_core.interfaces.types import Noise
+from a2sb_core.interfaces.windows import Frames, Ranges, SamplerStream, WindowSampler
 from a2sb_core.testing.compare import require_close, require_finite
 from a2sb_core.testing.laws import Case, law, require
 from a2sb_core.testing.parts import Brownian, Call, as_denoiser, normal, region
@@ -30,6 +26,7 @@ LONG = 240
 PUSHES = (7, 1, 16, 20, 1)
 """Frames of the pieces of a stream, again and again."""
 ROUNDING = 1e-5
+BRIDGE = Brownian.Config().build()
 
 
 def build(case: Case) -> Sampler:
@@ -49,7 +46,7 @@ def _missing(items: int = 2) -> Tensor:
 def _sample(sampler: Sampler, x1: Tensor, missing: Tensor | None, **more: Any) -> Tensor:
     denoiser = more.pop("denoiser", as_denoiser)
     noise = Noise(1, CHANNELS, ROWS)
-    return sampler.sample(denoiser, Brownian.Config().build(), x1, missing, noise, **more)
+    return sampler.sample(denoiser, BRIDGE, Degraded(x1, missing), noise, **more)
 
 
 def calls(case: Case) -> list[Call]:
@@ -66,12 +63,12 @@ def perfect_denoiser_gives_x0(case: Case) -> None:
     """With a denoiser that knows x0, the result is x0."""
     x0 = (normal(2, CHANNELS, ROWS, FRAMES) * 64).round() / 64
     missing = _missing()
-    everywhere = _sample(build(case), x0 + 1, None, denoiser=lambda xt, t, x1, m: x1 - 1)
+    everywhere = _sample(build(case), x0 + 1, None, denoiser=lambda state: state.x1 - 1)
     require_close(everywhere, x0, ROUNDING, "sample with a perfect denoiser, and x0")
 
-    def perfect(xt: Tensor, t: Tensor, x1: Tensor, missing: Tensor | None) -> Tensor:
-        assert missing is not None
-        return torch.where(missing, x1 - 1, x1)
+    def perfect(state: State) -> Tensor:
+        assert state.missing is not None
+        return torch.where(state.missing, state.x1 - 1, state.x1)
 
     found = _sample(build(case), torch.where(missing, x0 + 1, x0), missing, denoiser=perfect)
     require_close(found, x0, ROUNDING, "sample with a perfect denoiser of the region, and x0")
@@ -79,7 +76,7 @@ def perfect_denoiser_gives_x0(case: Case) -> None:
 
 @law(KIND)
 def observed_content_is_kept(case: Case) -> None:
-    """What is not missing comes back as it is in x1, to the bit, whatever the denoiser says."""
+    """Known content stays as it is in x1, whatever the denoiser returns."""
     x1, missing = _x1(), _missing()
     found = _sample(build(case), x1, missing)
     require(found.shape == x1.shape, f"sample makes {tuple(found.shape)} of {tuple(x1.shape)}")
@@ -89,27 +86,28 @@ def observed_content_is_kept(case: Case) -> None:
 
 
 @law(KIND)
-def times_are_told(case: Case) -> None:
-    """The denoiser is told a time in (0, 1] for each item, none later than the one before."""
-    told: list[Tensor] = []
+def times_descend(case: Case) -> None:
+    """The denoiser gets a time in (0, 1] for each item; the times do not increase."""
+    seen: list[Tensor] = []
 
-    def denoiser(xt: Tensor, t: Tensor, x1: Tensor, missing: Tensor | None) -> Tensor:
-        require(t.shape == (len(xt),), f"the denoiser is told times {tuple(t.shape)}, not (B,)")
-        told.append(t)
-        return as_denoiser(xt, t, x1, missing)
+    def denoiser(state: State) -> Tensor:
+        shape = tuple(state.t.shape)
+        require(shape == (len(state.xt),), f"the denoiser gets times of shape {shape}, not (B,)")
+        seen.append(state.t)
+        return as_denoiser(state)
 
     _sample(build(case), _x1(), _missing(), denoiser=denoiser)
-    times = torch.stack([t.max() for t in told])
+    times = torch.stack([t.max() for t in seen])
     inside = bool(((times > 0) & (times <= 1)).all())
     require(
         inside and bool((times.diff() <= 0).all()),
-        f"the denoiser is told the times {times.tolist()}: they must fall within (0, 1]",
+        f"the denoiser gets the times {times.tolist()}: they must fall within (0, 1]",
     )
 
 
 @law(KIND)
 def steps_are_reported(case: Case) -> None:
-    """``on_step`` counts the steps, ``with_steps`` sets them, and what is raised ends it."""
+    """``with_steps`` sets the number of steps, and ``on_step`` counts them or raises to end."""
     sampler = build(case)
     for wanted in (None, 3):
         seen: list[tuple[int, int]] = []
@@ -133,33 +131,47 @@ def steps_are_reported(case: Case) -> None:
 
 @law(KIND)
 def step_is_elementwise_in_frames(case: Case) -> None:
-    """A StepSampler's step on a piece gives the piece of the whole."""
+    """A StepSampler's step on some frames gives the same values as on all frames."""
+    sampler, cut = build(case), slice(10, 23)
+    for (step, whole), (_, piece) in zip(_steps(sampler), _steps(sampler, cut), strict=True):
+        what = f"step {step.index} on frames 10 to 23 alone, and in the whole"
+        require_close(piece, whole[..., cut], ROUNDING, what)
+
+
+@law(KIND)
+def noise_is_announced(case: Case) -> None:
+    """A StepSampler's step uses its noise only where ``draws`` says so."""
     sampler = build(case)
+    for (step, one), (_, other) in zip(_steps(sampler), _steps(sampler, seed=6), strict=True):
+        require(
+            torch.equal(one, other) or (isinstance(sampler, StepSampler) and sampler.draws(step)),
+            f"step {step.index} depends on its noise, but `draws` says that it draws none",
+        )
+
+
+def _steps(
+    sampler: Sampler, cut: slice = slice(None), seed: int = 5
+) -> Iterator[tuple[Step, Tensor]]:
+    """Yield the steps of a StepSampler with their results on some frames, for one noise."""
     if not isinstance(sampler, StepSampler):
-        return  # the law of streams holds it to the same
-    bridge = Brownian.Config().build()
+        return  # the law of streams holds a window sampler to the same
     shape = (2, CHANNELS, ROWS, FRAMES)
-    x0, xt, x1, before = (normal(*shape, seed=seed) for seed in (1, 2, 3, 4))
-    noise = normal(CHANNELS, ROWS, FRAMES, seed=5)
+    x0, xt, x1, earlier = (normal(*shape, seed=k)[..., cut] for k in (1, 2, 3, 4))
+    noise = normal(*shape[1:], seed=seed)[..., cut]
     steps = sampler.steps()
     for k, step in enumerate(steps):
-        if step.s == 0:
-            continue
-        earlier = Estimate(steps[k - 1].t, before) if sampler.looks_back and k else None
-        whole = sampler.step(bridge, x0, xt, x1, replace(step, before=earlier), noise)
-        cut = (..., slice(10, 23))
-        part = None if earlier is None else Estimate(earlier.t, before[cut])
-        piece = sampler.step(
-            bridge, x0[cut], xt[cut], x1[cut], replace(step, before=part), noise[cut]
-        )
-        what = f"step {step.index} on frames 10 to 23 alone, and in the whole"
-        require_close(piece, whole[cut], ROUNDING, what)
+        if step.s != 0:
+            before = Estimate(steps[k - 1].t, earlier) if sampler.looks_back and k else None
+            state = Degraded(x1, None).state(xt, step.t)
+            yield step, sampler.step(BRIDGE, x0, state, replace(step, before=before), noise)
 
 
 @law(KIND)
 def stream_equals_whole(case: Case) -> None:
-    """A recording that comes in pieces is sampled as in one, with and without a region."""
+    """A window sampler gives the same for a stream of pieces as for the whole recording."""
     sampler, x1 = build(case), _x1()
+    if not isinstance(sampler, WindowSampler):
+        return
     for missing in (_missing(), None):
         whole = _sample(sampler, x1, missing)
         found = _streamed(sampler, x1, missing, torch.ones(FRAMES, dtype=torch.bool))
@@ -168,8 +180,10 @@ def stream_equals_whole(case: Case) -> None:
 
 @law(KIND)
 def stream_needs_what_it_says(case: Case) -> None:
-    """Frames outside of ``needed`` do not matter for those that are missing."""
+    """Frames outside of ``needed`` do not affect the frames that are missing."""
     sampler, x1 = build(case), _x1()
+    if not isinstance(sampler, WindowSampler):
+        return
     missing = torch.zeros(2, 1, ROWS, FRAMES, dtype=torch.bool)
     missing[..., 30:33] = True
     needed = sampler.needed(((30, 33),))
@@ -180,8 +194,10 @@ def stream_needs_what_it_says(case: Case) -> None:
 
 @law(KIND)
 def warm_up_suffices(case: Case) -> None:
-    """A stream of the first frames and those from ``warm_up`` on gives the very numbers of all."""
+    """A stream that skips to ``warm_up`` gives the same values bit for bit as one of all frames."""
     sampler, x1 = build(case), normal(2, CHANNELS, ROWS, LONG, seed=1)
+    if not isinstance(sampler, WindowSampler):
+        return
     missing = region(2, ROWS, LONG)
     whole = _streamed(sampler, x1, missing, torch.ones(LONG, dtype=torch.bool))
     for frame in (LONG // 2, LONG - 20):
@@ -194,7 +210,9 @@ def warm_up_suffices(case: Case) -> None:
         wanted[start:] = True
         found = _streamed(sampler, x1, missing, wanted)
         require_close(
-            found[..., frame:], whole[..., frame:], 0.0,
+            found[..., frame:],
+            whole[..., frame:],
+            0.0,
             f"frames from {frame} on, of a stream from {start} on and of all",
         )
 
@@ -207,10 +225,10 @@ def _within(ranges: Ranges, frames: int) -> Tensor:
     return wanted
 
 
-def _streamed(sampler: Sampler, x1: Tensor, missing: Tensor | None, wanted: Tensor) -> Tensor:
-    """Push the wanted frames in pieces; what never comes back is NaN."""
+def _streamed(sampler: WindowSampler, x1: Tensor, missing: Tensor | None, wanted: Tensor) -> Tensor:
+    """Push the wanted frames in pieces and skip the others; frames never returned are NaN."""
     noise = Noise(1, CHANNELS, ROWS)
-    stream: SamplerStream = sampler.stream(as_denoiser, Brownian.Config().build(), noise)
+    stream: SamplerStream = sampler.stream(as_denoiser, BRIDGE, noise)
     found = torch.full_like(x1, torch.nan)
     last = 0
 
@@ -222,6 +240,9 @@ def _streamed(sampler: Sampler, x1: Tensor, missing: Tensor | None, wanted: Tens
             found[..., piece.start : last] = piece.x
 
     for first, end in _pieces(wanted):
+        if not wanted[first]:
+            take(stream.skip(end))
+            continue
         part = None if missing is None else missing[..., first:end]
         take(stream.push(Frames(first, x1[..., first:end], part)))
     take(stream.finish(len(wanted)))
@@ -229,12 +250,11 @@ def _streamed(sampler: Sampler, x1: Tensor, missing: Tensor | None, wanted: Tens
 
 
 def _pieces(wanted: Tensor) -> Iterator[tuple[int, int]]:
-    """Cut the wanted frames into ranges of uneven length."""
+    """Cut all frames into ranges of uneven length, each wanted or not."""
     sizes, first = itertools.cycle(PUSHES), 0
     while first < len(wanted):
         end = min(first + next(sizes), len(wanted))
-        for is_wanted, run in itertools.groupby(range(first, end), lambda k: bool(wanted[k])):
+        for _, run in itertools.groupby(range(first, end), lambda k: bool(wanted[k])):
             frames = list(run)
-            if is_wanted:
-                yield frames[0], frames[-1] + 1
+            yield frames[0], frames[-1] + 1
         first = end

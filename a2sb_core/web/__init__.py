@@ -1,1 +1,1 @@
-"""The page of ``a2sb web``: what it does (``work``), how it looks (``page``), what it plays."""
+"""The page of `a2sb web`: its work, its tabs and its player."""

@@ -1,4 +1,4 @@
-"""The tab of many files: restored in turn, and packed."""
+"""The tab for many files, which are restored in turn and packed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 
 import gradio as gr
 
-from a2sb_core.cli.batch import shown as as_text
-from a2sb_core.engine.batch import Outcome
+from a2sb_core.batch.local import FileOutcome
+from a2sb_core.common.text import printable
 from a2sb_core.web import work
 from a2sb_core.web.parts import (
     QUEUE,
-    TASKS,
     Served,
     as_options,
     buttons,
@@ -22,41 +21,61 @@ from a2sb_core.web.parts import (
     settings,
     stop,
     suffixes,
+    task_radio,
+    wire_tasks,
     without_folders,
 )
 from a2sb_core.web.session import Session
-from a2sb_core.web.work import Asked
+from a2sb_core.web.work import PageRequest
 
 COLUMNS = ["file", "result", "seconds", "notes"]
-HINT = "Drop recordings on the left: they are restored in turn, and packed into a ZIP file."
+HINT = "Drop recordings on the left. They are restored in turn and packed into a ZIP file."
 WIDTHS: list[str | int] = ["32%", "18%", "10%", "40%"]
-STATUS = {"restored": "restored", "nothing": "nothing to restore, copied", "failed": "failed",
-          "left": "cancelled"}
+STATUS = {
+    "restored": "restored",
+    "nothing": "nothing to restore, copied",
+    "failed": "failed",
+    "left": "cancelled",
+}
 
 
 def lay_out(served: Served) -> None:
-    """Lay out the tab, and say what its buttons do."""
+    """Lay out the tab and connect its buttons."""
     session = session_state()
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
-            files = gr.File(label=f"Recordings, up to {served.limits.files}",
-                            file_count="multiple", file_types=suffixes(), elem_id="files")
-            task = gr.Radio(TASKS, value="bandwidth", label="Task", elem_id="task-many")
-            more = settings(served.model)
+            files = gr.File(
+                label=f"Recordings, up to {served.limits.files}",
+                file_count="multiple",
+                file_types=suffixes(),
+                elem_id="files",
+            )
+            task = task_radio(served.model, "task-many")
+            more = settings(served)
             go = gr.Button("Restore all", variant="primary", size="lg", elem_id="restore-all")
-            cancel = gr.Button("Cancel", variant="stop", size="lg", elem_id="cancel-all",
-                               visible=False)
+            cancel = gr.Button(
+                "Cancel", variant="stop", size="lg", elem_id="cancel-all", visible=False
+            )
         with gr.Column(scale=5, min_width=480):
-            told = gr.HTML(hint(HINT, served.root), elem_id="hint")
-            table = gr.Dataframe(headers=COLUMNS, column_widths=WIDTHS, interactive=False,
-                                 wrap=True, buttons=[], visible=False, elem_id="table")
-            result = gr.DownloadButton("Download all as ZIP", variant="primary", visible=False,
-                                       elem_id="download-all")
-    _wire(served, [session, files, task, *more], [table, result], [go, cancel, told])
+            message = gr.HTML(hint(HINT, served.root), elem_id="hint")
+            table = gr.Dataframe(
+                headers=COLUMNS,
+                column_widths=WIDTHS,
+                interactive=False,
+                wrap=True,
+                buttons=[],
+                visible=False,
+                elem_id="table",
+            )
+            result = gr.DownloadButton(
+                "Download all as ZIP", variant="primary", visible=False, elem_id="download-all"
+            )
+    wire_tasks(served, more[0], task)
+    _wire(served, [session, files, task, *more], [table, result], [go, cancel, message])
 
 
 def _wire(served: Served, asked: list[Any], outputs: list[Any], shown: list[Any]) -> None:
-    """Restore all, and cancel."""
+    """Connect the buttons that restore all files and cancel."""
     go, cancel, _ = shown
     session, table = asked[0], outputs[0]
 
@@ -64,16 +83,20 @@ def _wire(served: Served, asked: list[Any], outputs: list[Any], shown: list[Any]
         if not paths:
             raise gr.Error("Choose files first.", print_exception=False)
         state = state or Session.new(served.root)
-        state.stop.clear()  # here, before the queue: who waits may cancel, too
+        state.stop.clear()  # before the queue, in which a visitor may already cancel
         seen = gr.update(visible=False), gr.update(value=[], visible=True)
         return state, *buttons(is_running=True), *seen
 
     def restored(
-        request: gr.Request, state: Session, paths: list[str], task: str, *chosen: Any,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008  as gradio wants it
+        visitor: gr.Request,
+        state: Session,
+        paths: list[str],
+        task: str,
+        *chosen: Any,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  required by gradio
     ) -> Iterator[tuple[Any, ...]]:
-        options = Asked(task, device=served.device, **as_options(*chosen))
-        outcomes: list[Outcome] = []
+        request = PageRequest(task, device=served.device, **as_options(*chosen))
+        outcomes: list[FileOutcome] = []
 
         def step(done: int, of: int) -> None:
             share = (len(outcomes) + (done / of if of else 0)) / len(paths)
@@ -83,25 +106,27 @@ def _wire(served: Served, asked: list[Any], outputs: list[Any], shown: list[Any]
             return [_row(outcome, served.root) for outcome in outcomes]
 
         yield gr.skip(), gr.update(visible=False)
-        with served.watch(request, state):
-            for one in work.restore_many(
-                state, [*map(Path, paths)], options, served.limits, step
-            ):
+        done = work.restore_many(served.restoring, state, paths, request, served.limits, step)
+        with served.watch(visitor, state.stop):
+            for one in done:
                 outcomes.append(one)
                 yield rows(), gr.skip()
         packed = work.pack(state, outcomes)
         yield rows(), gr.update(value=str(packed) if packed else None, visible=packed is not None)
 
-    begun = go.click(begin, asked[:2], [session, *shown, table], queue=False,
-                     show_progress="hidden")
-    ran = begun.success(restored, asked, outputs, concurrency_id=QUEUE, concurrency_limit=1,
-                        show_progress_on=table)
-    ran.then(lambda: buttons(is_running=False), None, [go, cancel], queue=False,
-             show_progress="hidden")
+    begun = go.click(
+        begin, asked[:2], [session, *shown, table], queue=False, show_progress="hidden"
+    )
+    ran = begun.success(
+        restored, asked, outputs, concurrency_id=QUEUE, concurrency_limit=1, show_progress_on=table
+    )
+    ran.then(
+        lambda: buttons(is_running=False), None, [go, cancel], queue=False, show_progress="hidden"
+    )
     cancel.click(stop, session, None, queue=False)
 
 
-def _row(outcome: Outcome, root: Path) -> list[Any]:
+def _row(outcome: FileOutcome, root: Path) -> list[Any]:
     notes = "; ".join(filter(None, (without_folders(outcome.error, root), *outcome.notes)))
-    name = as_text(Path(outcome.pair.source.name))
+    name = printable(Path(outcome.pair.source.name))
     return [name, STATUS[outcome.status], round(outcome.seconds, 1), notes]

@@ -1,18 +1,24 @@
-"""The tab of one file: see it, restore it, listen to before and after."""
+"""The tab for one file: show it, restore it, and play both versions."""
 
 from __future__ import annotations
 
 import json
+from functools import partial
 from importlib import resources
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import gradio as gr
 
+from a2sb_core.demo.cases import DemoCase
+from a2sb_core.interfaces import Marks
+from a2sb_core.plugins import DamageOption
+from a2sb_core.restoration.analysis import Analysis
 from a2sb_core.web import work
 from a2sb_core.web.parts import (
+    LOOK_QUEUE,
     QUEUE,
-    TASKS,
     Served,
     as_options,
     buttons,
@@ -22,141 +28,206 @@ from a2sb_core.web.parts import (
     settings,
     stop,
     suffixes,
+    task_radio,
+    wire_tasks,
 )
 from a2sb_core.web.session import CancelledError, Session
-from a2sb_core.web.view import marks
-from a2sb_core.web.work import Asked
+from a2sb_core.web.view import placed_marks
+from a2sb_core.web.work import PageRequest
+
+FOUND_BY_DEFAULT = "detected by default"
 
 
 def lay_out(served: Served) -> None:
-    """Lay out the tab, and say what its buttons do."""
+    """Lay out the tab and connect its buttons."""
     session, found = session_state(), gr.State(None)
     with gr.Row():
         with gr.Column(scale=2, min_width=320):
             file = gr.File(label="Recording", file_types=suffixes(), height=150, elem_id="file")
             with gr.Row():
-                dull = gr.Button("Example without highs", size="sm", elem_id="example-highs")
-                torn = gr.Button("Example with gaps", size="sm", elem_id="example-gaps")
-            task = gr.Radio(TASKS, value="bandwidth", label="Task", elem_id="task")
-            cutoff = gr.Textbox("", label="Cutoff in Hz", max_lines=1, elem_id="cutoff",
-                                placeholder="found by itself")
-            gaps = gr.Textbox("", label="Gaps in seconds", lines=3, visible=False, elem_id="gaps",
-                              placeholder="found by themselves; or START:END, one a line")
-            edit = gr.Button("Edit what was found", size="sm", visible=False, elem_id="edit")
-            more = settings(served.model)
+                examples = [(case, _example_button(case)) for case in work.examples()]
+            task = task_radio(served.model, "task")
+            damage = [_field(option, str(task.value)) for option in work.fields()]
+            edit = gr.Button("Edit the detected damage", size="sm", visible=False, elem_id="edit")
+            more = settings(served)
             go = gr.Button("Restore", variant="primary", size="lg", elem_id="restore")
             cancel = gr.Button("Cancel", variant="stop", size="lg", elem_id="cancel", visible=False)
         with gr.Column(scale=5, min_width=480):
             player = _player(served)
             with gr.Row(elem_id="outcome"):
-                told = gr.Markdown(elem_id="told", min_height=64)
-                result = gr.DownloadButton("Download", variant="primary", visible=False,
-                                           elem_id="download", scale=0, min_width=180)
+                message = gr.Markdown(elem_id="message", min_height=64)
+                result = gr.DownloadButton(
+                    "Download",
+                    variant="primary",
+                    visible=False,
+                    elem_id="download",
+                    scale=0,
+                    min_width=180,
+                )
+    model = more[0]
+    outputs = [session, found, player, message, task, edit, result, *damage]
+    _wire_source(served, outputs, file, model, examples)
+    wire_tasks(served, model, task)
+    _wire_marks(served, [found, player, model, task, *damage], edit)
+    asked = [session, file, task, *more, *damage]
+    _wire_work(served, asked, [player, message, result], [go, cancel])
 
-    _wire_source(served, [session, found, player, told, task, cutoff, gaps, edit, result],
-                 file, {"bandwidth": dull, "inpaint": torn})
-    _wire_marks(served, found, player, task, cutoff, gaps, edit)
-    asked = [session, file, task, cutoff, gaps, *more]
-    _wire_work(served, asked, [player, told, result], [go, cancel])
+
+def _example_button(case: DemoCase) -> gr.Button:
+    return gr.Button(case.label, size="sm", elem_id=f"example-{case.task}")
+
+
+def _field(option: DamageOption, task: str) -> gr.Textbox:
+    """Lay out the field of an option of damage."""
+    placeholder = FOUND_BY_DEFAULT
+    if option.is_list:
+        placeholder += f", or {option.metavar}, one per line"
+    return gr.Textbox(
+        "",
+        label=option.label,
+        lines=3 if option.is_list else 1,
+        visible=option.task == task,
+        elem_id=option.name,
+        placeholder=placeholder,
+    )
+
+
+def _texts(values: tuple[str, ...]) -> dict[str, str]:
+    """Return the texts of the fields by the flags of their options."""
+    return {option.flag: text or "" for option, text in zip(work.fields(), values, strict=True)}
 
 
 def _wire_source(
-    served: Served, outputs: list[Any], file: gr.File, examples: dict[str, gr.Button]
+    served: Served,
+    outputs: list[Any],
+    file: gr.File,
+    model: gr.Dropdown,
+    examples: list[tuple[DemoCase, gr.Button]],
 ) -> None:
-    """A recording arrives: look at it."""
-    session = outputs[0]
+    """Connect the upload and the examples to the inspection of a recording."""
+    session, cleared = outputs[0], [""] * len(work.fields())
 
-    def opened(state: Session | None, path: str | None) -> tuple[Any, ...]:
+    def opened(
+        visitor: gr.Request, state: Session | None, path: str | None, name: str
+    ) -> tuple[Any, ...]:
         state, hidden = state or Session.new(served.root), gr.update(visible=False)
+        nothing = (gr.skip(), hidden, hidden, *cleared)
         if path is None:
-            return state, None, "", "", gr.skip(), "", "", hidden, hidden
+            return state, None, "", "", *nothing
+        left = Event()
         try:
-            with explained(served.root):
-                seen, view = work.look(state, Path(path), served.limits)
+            with served.watch(visitor, left):
+                seen, view = work.look(
+                    served.inspecting, state, Path(path), served.limits, name, left
+                )
+        except CancelledError:
+            return state, None, "", "", *nothing
         except gr.Error as error:
             gr.Warning(error.message, duration=15)
-            return state, None, "", error.message, gr.skip(), "", "", hidden, hidden
-        is_found = bool(seen["gaps"] or seen["cutoff_hz"])
-        task = "inpaint" if seen["gaps"] else "bandwidth"
-        return (state, seen, json.dumps(view), _said(seen), task, "", "",
-                gr.update(visible=is_found), hidden)
+            return state, None, "", error.message, *nothing
+        damaged = [one for one in seen.findings if one.damage]
+        task = damaged[-1].task if damaged else gr.skip()
+        marks = damaged[-1].damage.marks if damaged and damaged[-1].damage else Marks()
+        shown = json.dumps(view | placed_marks(view["sample_rate"], marks))
+        edit = gr.update(visible=bool(damaged))
+        return state, seen, shown, _summary(seen), task, edit, hidden, *cleared
 
-    def tried(state: Session | None, task: str) -> tuple[Session, str]:
+    def tried(case: DemoCase, state: Session | None) -> tuple[Session, str]:
         state = state or Session.new(served.root)
-        return state, str(work.example(state, task))
+        return state, str(work.example(state, case))
 
-    for task, button in examples.items():
-        button.click(lambda state, task=task: tried(state, task), session, [session, file])
-    file.change(opened, [session, file], outputs, show_progress="minimal")
+    for case, button in examples:
+        button.click(partial(tried, case), session, [session, file])
+    file.change(
+        opened,
+        [session, file, model],
+        outputs,
+        show_progress="minimal",
+        concurrency_id=LOOK_QUEUE,
+        concurrency_limit=1,
+    )
 
 
-def _wire_marks(
-    served: Served, found: gr.State, player: gr.HTML, task: gr.Radio, cutoff: gr.Textbox,
-    gaps: gr.Textbox, edit: gr.Button,
-) -> None:
-    """Task, cutoff or gaps are set: draw them."""
+def _wire_marks(served: Served, shown: list[Any], edit: gr.Button) -> None:
+    """Connect the marks in the picture and the button that edits the detected damage."""
+    found, player, _, task, *damage = shown
 
-    def marked(seen: Any, view: str, task: str, hertz: str, text: str) -> str:
+    def marked(seen: Analysis | None, view: str, model: str, task: str, *values: str) -> str:
         if not view or seen is None:
             return view
-        with explained(served.root):
-            given = Asked(task, cutoff=hertz, gaps=text).options()
         known = json.loads(view)
-        cutoff_hz = given.get("cutoff_hz") or seen["cutoff_hz"] if task == "bandwidth" else None
-        gaps_s = given.get("gaps_s") or _gaps(seen) if task == "inpaint" else ()
-        return json.dumps(known | marks(known["sample_rate"], cutoff_hz, gaps_s))
+        with explained(served.root):
+            marks = PageRequest(task, model, texts=_texts(values)).marks()
+        if marks is None:
+            damage = next((one.damage for one in seen.findings if one.task == task), None)
+            marks = damage.marks if damage else Marks()
+        return json.dumps(known | placed_marks(known["sample_rate"], marks))
 
-    def edited(seen: Any) -> tuple[str, str]:
-        if seen is None:
-            return "", ""
-        hertz = seen["cutoff_hz"]
-        lines = "\n".join(f"{start:g}:{end:g}" for start, end in _gaps(seen))
-        return "" if hertz is None else f"{hertz:g}", lines
+    def edited(seen: Analysis | None) -> list[str]:
+        parameters = {}
+        for one in seen.findings if seen else ():
+            parameters[one.task] = dict(one.damage.parameters) if one.damage else {}
+        values = [
+            (option, parameters.get(option.task, {}).get(option.parameter))
+            for option in work.fields()
+        ]
+        return ["" if value is None else option.text(value) for option, value in values]
 
-    task.change(
-        lambda name: (gr.update(visible=name == "bandwidth"), gr.update(visible=name == "inpaint")),
-        task, [cutoff, gaps], show_progress="hidden",
-    )
-    for changed in (task.change, cutoff.blur, gaps.blur):
-        changed(marked, [found, player, task, cutoff, gaps], player, show_progress="hidden")
-    edit.click(edited, found, [cutoff, gaps], show_progress="hidden")
+    def shown_fields(task: str) -> list[Any]:
+        return [gr.update(visible=option.task == task) for option in work.fields()]
+
+    task.change(shown_fields, task, damage, show_progress="hidden")
+    for changed in (task.change, *(box.blur for box in damage)):
+        changed(marked, shown, player, show_progress="hidden")
+    edit.click(edited, found, damage, show_progress="hidden")
 
 
 def _wire_work(
     served: Served, asked: list[Any], outputs: list[Any], shown_buttons: list[Any]
 ) -> None:
-    """Restore, and cancel."""
+    """Connect the buttons that restore and cancel."""
     go, cancel = shown_buttons
-    session, told = asked[0], outputs[1]
+    session, message = asked[0], outputs[1]
+    fields = len(work.fields())
 
     def begin(state: Session | None, path: str | None) -> tuple[Any, ...]:
         if state is None or path is None:
             raise gr.Error("Choose a file first.", print_exception=False)
-        state.stop.clear()  # here, before the queue: who waits may cancel, too
+        state.stop.clear()  # before the queue, in which a visitor may already cancel
         return *buttons(is_running=True), ""
 
     def restored(
-        request: gr.Request, state: Session, path: str, task: str, hertz: str, text: str,
-        *chosen: Any, progress: gr.Progress = gr.Progress(),  # noqa: B008  as gradio wants it
+        visitor: gr.Request,
+        state: Session,
+        path: str,
+        task: str,
+        *values: Any,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  required by gradio
     ) -> tuple[Any, ...]:
-        options = Asked(task, cutoff=hertz, gaps=text, device=served.device, **as_options(*chosen))
+        chosen, texts = as_options(*values[: len(values) - fields]), values[len(values) - fields :]
+        request = PageRequest(task, device=served.device, texts=_texts(texts), **chosen)
 
         def step(done: int, of: int) -> None:
             progress((done, of) if of else None, unit="frames", desc="restoring")
 
         progress(None, desc="loading the model")
         try:
-            with served.watch(request, state):
-                done = work.restore(state, Path(path), options, served.limits, step)
+            with served.watch(visitor, state.stop):
+                done = work.restore(
+                    served.restoring, state, Path(path), request, served.limits, step
+                )
         except CancelledError as error:
             return gr.skip(), f"{error}".capitalize() + ".", gr.update(visible=False)
-        return json.dumps(done.view), done.told, gr.update(value=str(done.target), visible=True)
+        return json.dumps(done.view), done.text, gr.update(value=str(done.target), visible=True)
 
-    begun = go.click(begin, asked[:2], [*shown_buttons, told], queue=False, show_progress="hidden")
-    ran = begun.success(restored, asked, outputs, concurrency_id=QUEUE, concurrency_limit=1,
-                        show_progress_on=told)
-    ran.then(lambda: buttons(is_running=False), None, shown_buttons, queue=False,
-             show_progress="hidden")
+    begun = go.click(
+        begin, asked[:2], [*shown_buttons, message], queue=False, show_progress="hidden"
+    )
+    queue = {"concurrency_id": QUEUE, "concurrency_limit": 1}
+    ran = begun.success(restored, asked, outputs, show_progress_on=message, **queue)
+    ran.then(
+        lambda: buttons(is_running=False), None, shown_buttons, queue=False, show_progress="hidden"
+    )
     cancel.click(stop, session, None, queue=False)
 
 
@@ -165,21 +236,23 @@ def _player(served: Served) -> gr.HTML:
     html, css, js = (
         (here / f"player.{kind}").read_text(encoding="utf8") for kind in ("html", "css", "js")
     )
-    return gr.HTML("", html_template=html, css_template=css, js_on_load=js, elem_id="player",
-                   empty=hint("Drop a recording on the left, or take an example.", served.root))
+    return gr.HTML(
+        "",
+        html_template=html,
+        css_template=css,
+        js_on_load=js,
+        elem_id="player",
+        empty=hint("Drop a recording on the left, or choose an example.", served.root),
+    )
 
 
-def _gaps(found: dict[str, Any]) -> list[tuple[float, float]]:
-    return [(gap["start_s"], gap["end_s"]) for gap in found["gaps"]]
-
-
-def _said(found: dict[str, Any]) -> str:
-    """Tell of a recording in a paragraph."""
-    gaps, rate, channels = len(found["gaps"]), found["sample_rate"] / 1000, found["channels"]
-    cutoff = found["cutoff_hz"]
-    end = "full band" if cutoff is None else f"its energy ends at {cutoff:.0f} Hz"
-    broken = f"{gaps} gap{'s' * (gaps > 1)} found" if gaps else "no gaps found"
+def _summary(found: Analysis) -> str:
+    """Describe a recording in a paragraph."""
+    info = found.info
+    damage = "; ".join(
+        f"{one.task}: {one.describe()}" for one in found.findings if one.damage or one.error
+    )
     return (
-        f"{found['duration_s']:.1f} s, {channels} channel{'s' * (channels > 1)}, {rate:g} kHz: "
-        f"{end}; {broken}."
+        f"{info.duration_s:.1f} s, {info.channels} channel{'s' * (info.channels > 1)}, "
+        f"{info.sample_rate / 1000:g} kHz: {damage or 'nothing to restore'}."
     )

@@ -1,4 +1,4 @@
-"""How the page looks as a whole; its tabs are in ``one`` and ``many``."""
+"""The complete page; its tabs are in ``one`` and ``many``."""
 
 from __future__ import annotations
 
@@ -11,12 +11,22 @@ from a2sb_core.web.parts import Served
 from a2sb_core.web.view import draw_backdrop
 
 TITLE = "a2sb: restore music"
-TOP = "<h1>a2sb</h1><p>Gives a recording its highs back, or fills its gaps.</p>"
+TOP = "<h1>a2sb</h1><p>Restores damaged recordings of music.</p>"
 SWEEP_S, UPLOADS_S = 3600, 24 * 3600
-"""How often uploads are looked at, and the age at which they are removed."""
+"""Seconds between searches for old uploads, and their age in seconds when they are removed."""
 HUE = gr.themes.Color(
-    "#fdf2f7", "#fbe4ee", "#f6c8dc", "#ee9fc1", "#e06d9f", "#b73779",
-    "#9f2d69", "#832456", "#671d45", "#4d1735", "#2c0a1d", name="berry",
+    "#fdf2f7",
+    "#fbe4ee",
+    "#f6c8dc",
+    "#ee9fc1",
+    "#e06d9f",
+    "#b73779",
+    "#9f2d69",
+    "#832456",
+    "#671d45",
+    "#4d1735",
+    "#2c0a1d",
+    name="berry",
 )
 FONTS = ["ui-sans-serif", "system-ui", "sans-serif"]
 
@@ -42,19 +52,33 @@ def build(served: Served) -> gr.Blocks:
 
 
 def theme() -> gr.themes.Base:
-    """Return the theme: the colours of the spectrograms, the fonts of the reader's own system."""
+    """Return the theme, with the colours of the spectrograms and the fonts of the system."""
     return gr.themes.Soft(
-        primary_hue=HUE, secondary_hue=HUE, neutral_hue="slate", radius_size="lg", font=FONTS,
+        primary_hue=HUE,
+        secondary_hue=HUE,
+        neutral_hue="slate",
+        radius_size="lg",
+        font=FONTS,
         font_mono=["ui-monospace", "monospace"],
     ).set(
-        block_border_width="1px", block_shadow="none", button_secondary_border_color="*neutral_200",
-        block_title_background_fill="none", block_title_background_fill_dark="none",
-        block_title_padding="0", block_title_text_color="*body_text_color",
-        block_title_text_color_dark="*body_text_color", block_label_background_fill="none",
-        block_label_background_fill_dark="none", block_label_text_color="*body_text_color",
-        block_label_text_color_dark="*body_text_color", input_border_width="1px",
-        input_border_color="*neutral_200", input_shadow="none", checkbox_label_shadow="none",
-        checkbox_label_border_width="1px", checkbox_label_border_color="*neutral_200",
+        block_border_width="1px",
+        block_shadow="none",
+        button_secondary_border_color="*neutral_200",
+        block_title_background_fill="none",
+        block_title_background_fill_dark="none",
+        block_title_padding="0",
+        block_title_text_color="*body_text_color",
+        block_title_text_color_dark="*body_text_color",
+        block_label_background_fill="none",
+        block_label_background_fill_dark="none",
+        block_label_text_color="*body_text_color",
+        block_label_text_color_dark="*body_text_color",
+        input_border_width="1px",
+        input_border_color="*neutral_200",
+        input_shadow="none",
+        checkbox_label_shadow="none",
+        checkbox_label_border_width="1px",
+        checkbox_label_border_color="*neutral_200",
     )
 
 

@@ -1,4 +1,4 @@
-"""What both tabs of the page share."""
+"""Elements that both tabs of the page use."""
 
 from __future__ import annotations
 
@@ -7,67 +7,86 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, get_args
 from urllib.parse import quote
 
 import gradio as gr
 
-from a2sb_core.audio.formats import FORMATS
-from a2sb_core.audio.media import AUDIO_SUFFIXES, is_installed
-from a2sb_core.cli.sound import Format, StereoMode
-from a2sb_core.engine.catalogue import list_models
+from a2sb_core.audio.choices import AudioFormat, Stereo
+from a2sb_core.batch.pairing import readable
+from a2sb_core.config.defaults import DEFAULT_MODEL
 from a2sb_core.errors import A2SBError
+from a2sb_core.models.catalogue import list_models
+from a2sb_core.web import work
+from a2sb_core.web.job_process import JobProcess
 from a2sb_core.web.session import CancelledError, Limits, Session
 from a2sb_core.web.view import BACKDROP
 
-TASKS = [("Extend bandwidth", "bandwidth"), ("Fill gaps", "inpaint")]
-CHANNELS = {
-    StereoMode.lr: "left and right", StereoMode.ms: "middle and side", StereoMode.mono: "mono",
-}
-QUEUE = "restore"
+CHANNELS: dict[Stereo, str] = {"lr": "left and right", "ms": "middle and side", "mono": "mono"}
+QUEUE, LOOK_QUEUE = "restore", "inspect"
 
 
 @dataclass(frozen=True)
 class Served:
-    """What is served, where its files lie, and what runs at the moment."""
+    """Settings of the page, its folder, its processes, and the events that end work.
+
+    Attributes:
+        root: folder of the page.
+        limits: limits of a visitor.
+        model: model that is chosen at first.
+        device: device that restores.
+        inspecting: process that inspects recordings.
+        restoring: process that restores recordings.
+        running: visitors whose recordings are inspected or restored, and the event that ends it.
+    """
 
     root: Path
     limits: Limits
-    model: str = "small"
+    model: str = DEFAULT_MODEL
     device: str = "auto"
-    running: dict[str, Session] = field(default_factory=dict)
+    inspecting: JobProcess = field(default_factory=JobProcess)
+    restoring: JobProcess = field(default_factory=JobProcess)
+    running: list[tuple[str, Event]] = field(default_factory=list)
 
     @contextmanager
-    def watch(self, request: gr.Request, session: Session) -> Iterator[None]:
-        """Have a restoration ended where its visitor leaves; turn our errors into messages."""
-        key = str(request.session_hash)
-        self.running[key] = session
+    def watch(self, request: gr.Request, stop: Event) -> Iterator[None]:
+        """Allow :meth:`stop` to end the work of a visitor, and show errors of a2sb as messages."""
+        entry = str(request.session_hash), stop
+        self.running.append(entry)
         try:
             with explained(self.root):
                 yield
         finally:
-            self.running.pop(key, None)
+            self.running.remove(entry)
 
-    def stop(self, key: str | None) -> None:
-        """End what runs for a visitor who has left."""
-        if session := self.running.get(str(key)):
-            session.stop.set()
+    def stop(self, visitor: str | None) -> None:
+        """End the work of a visitor who has left."""
+        for one, event in list(self.running):
+            if one == visitor:
+                event.set()
+
+    def close(self) -> None:
+        """End the processes."""
+        self.inspecting.close()
+        self.restoring.close()
 
 
 @contextmanager
 def explained(root: Path) -> Iterator[None]:
-    """Turn our errors into messages of the page, without the folders that only we know."""
+    """Show errors of a2sb as messages of the page, without the names of its folders."""
     try:
         yield
     except CancelledError:
         raise
     except A2SBError as error:
-        raise gr.Error(without_folders(str(error), root), duration=None,
-                       print_exception=False) from error
+        raise gr.Error(
+            without_folders(str(error), root), duration=None, print_exception=False
+        ) from error
 
 
 def without_folders(text: str, root: Path) -> str:
-    """Return a text with the names of files below ``root`` in place of their paths.
+    """Return a text in which paths below ``root`` are shortened to the names of the files.
 
     >>> without_folders("/tmp/x/up/1/my tape.wav is empty", Path("/tmp/x"))
     'my tape.wav is empty'
@@ -76,7 +95,7 @@ def without_folders(text: str, root: Path) -> str:
 
 
 def hint(text: str, root: Path) -> str:
-    """Return what stands where there is nothing to be seen yet."""
+    """Return the content of the page before there is a recording."""
     url = f"gradio_api/file={quote(str(root / BACKDROP))}"
     return (
         f'<div class="empty"><div class="backdrop" style="background-image: url({url})"></div>'
@@ -85,50 +104,91 @@ def hint(text: str, root: Path) -> str:
 
 
 def session_state() -> gr.State:
-    """Return the place of a session; its files go an hour after the visitor."""
+    """Return the state of a session, whose files are removed an hour after its visitor left."""
     return gr.State(None, delete_callback=_close)
 
 
 def stop(session: Session | None) -> None:
-    """Have the work of a session stopped."""
+    """Stop the work of a session."""
     if session is not None:
         session.stop.set()
 
 
 def buttons(is_running: bool) -> tuple[Any, Any]:
-    """Return the buttons to begin and to cancel: one of them is to be seen."""
+    """Return the states of the buttons to begin and to cancel, of which one is visible."""
     return gr.update(visible=not is_running), gr.update(visible=is_running)
 
 
 def suffixes() -> list[str]:
-    """Return the suffixes of files that can be read."""
-    return sorted({*FORMATS, *(AUDIO_SUFFIXES if is_installed() else ())})
+    """Return the suffixes of the files that can be read."""
+    return sorted(readable())
 
 
-def settings(model: str) -> list[Any]:
-    """Lay out what few need; the order is that of :func:`as_options`."""
+def settings(served: Served) -> list[Any]:
+    """Lay out the advanced settings, in the order of :func:`as_options`."""
+    model = served.model
     names = [one.name for one in list_models() if one.folder is not None and not one.problem]
-    formats = [("as it came", ""), *((one.value.upper(), f".{one.value}") for one in Format)]
+    formats = [
+        ("same as the input", ""),
+        *((one.upper(), f".{one}") for one in get_args(AudioFormat)),
+    ]
     with gr.Accordion("Model, steps, seed, format", open=False):
         with gr.Row():
-            chosen = gr.Dropdown(list(dict.fromkeys([model, *names])), value=model, label="Model",
-                                 min_width=120)
-            steps = gr.Number(None, label="Steps", precision=0, minimum=1, min_width=120,
-                              placeholder="the model's", elem_classes="steps")
+            chosen = gr.Dropdown(
+                list(dict.fromkeys([model, *names])), value=model, label="Model", min_width=120
+            )
+            steps = gr.Number(
+                None,
+                label="Steps",
+                precision=0,
+                minimum=1,
+                maximum=served.limits.steps,
+                min_width=120,
+                placeholder="default",
+                elem_classes="steps",
+            )
         with gr.Row():
             seed = gr.Number(0, label="Seed", precision=0, min_width=120)
             suffix = gr.Dropdown(formats, value="", label="Format", min_width=120)
-        kinds = [(CHANNELS[one], one.value) for one in StereoMode]
-        stereo = gr.Dropdown(kinds, value="lr", label="Channels")
-    return [chosen, steps, seed, suffix, stereo]
+        kinds = [(label, one) for one, label in CHANNELS.items()]
+        with gr.Row():
+            stereo = gr.Dropdown(kinds, value="lr", label="Channels", min_width=120)
+            level_db = gr.Slider(
+                -12, 12, 0, step=0.5, label="Level of what is added, in dB", min_width=120
+            )
+    return [chosen, steps, seed, suffix, stereo, level_db]
+
+
+def task_radio(model: str, elem_id: str) -> gr.Radio:
+    """Lay out the choice of a task of the model."""
+    choices = work.tasks(model)
+    return gr.Radio(choices, value=choices[0][1], label="Task", elem_id=elem_id)
+
+
+def wire_tasks(served: Served, model: gr.Dropdown, task: gr.Radio) -> None:
+    """Connect the choice of the model to the choice of its tasks."""
+
+    def chosen(name: str, current: str) -> Any:
+        with explained(served.root):
+            choices = work.tasks(name)
+        names = [one for _, one in choices]
+        return gr.update(choices=choices, value=current if current in names else names[0])
+
+    model.change(chosen, [model, task], task, show_progress="hidden")
 
 
 def as_options(
-    model: str, steps: int | None, seed: int | None, suffix: str, stereo: str
+    model: str, steps: int | None, seed: int | None, suffix: str, stereo: str, level_db: float
 ) -> dict[str, Any]:
-    """Return what was set, as ``Asked`` takes it."""
-    return {"model": model, "steps": steps, "seed": seed or 0, "suffix": suffix or None,
-            "stereo": stereo}
+    """Return the settings as keywords of :class:`PageRequest`."""
+    return {
+        "model": model,
+        "steps": steps,
+        "seed": seed or 0,
+        "suffix": suffix or None,
+        "stereo": stereo,
+        "level_db": level_db,
+    }
 
 
 def _close(session: Session | None) -> None:

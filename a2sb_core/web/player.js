@@ -1,4 +1,4 @@
-// One clock for all versions: they run together, and all but one are muted.
+// All versions play in sync, and all but one are muted.
 let audios = [], active = 0, shown = null, view = null;
 const DRIFT_S = 0.03, TIMES = 4;
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
@@ -38,10 +38,10 @@ function draw() {
     const share = i / TIMES;
     add(times, "span", { textContent: clock(share * view.duration_s) }).style.left = `${100 * share}%`;
   }
-  const said = ["kHz against time."];
-  if (view.cutoff !== null) said.push("Dashed line: where the energy ends.");
-  if (view.gaps_s.length) said.push("Dashed stripes: gaps.");
-  part("legend").textContent = said.join(" ");
+  const legend = ["Frequency in kHz over time."];
+  if (view.lines.length) legend.push("Dashed lines: frequencies of the damage.");
+  if (view.stretches_s.length) legend.push("Dashed stripes: damaged stretches.");
+  part("legend").textContent = legend.join(" ");
   part("play").onclick = toggle;
   part("whole").onkeydown = press;
   plots.setAttribute("aria-valuemax", view.duration_s.toFixed(1));
@@ -56,15 +56,15 @@ function drawPlot(plots, one, index) {
     add(ticks, "span", { textContent: tick.label }).style.bottom = `${100 * tick.at}%`;
   }
   add(stage, "img", { src: url(one.image), alt: `Spectrogram, ${one.name}`, draggable: false });
-  for (const [start, end] of view.gaps_s) {
-    const style = add(stage, "div", { className: "gap" }).style;
+  for (const [start, end] of view.stretches_s) {
+    const style = add(stage, "div", { className: "stretch" }).style;
     style.left = `${(100 * start) / view.duration_s}%`;
     style.width = `${(100 * (end - start)) / view.duration_s}%`;
   }
-  if (view.cutoff !== null) {
-    const line = add(stage, "div", { className: "cutoff" });
-    line.style.bottom = `${100 * view.cutoff}%`;
-    add(line, "span", { textContent: `${Math.round(view.cutoff_hz)} Hz` });
+  for (const mark of view.lines) {
+    const line = add(stage, "div", { className: "line" });
+    line.style.bottom = `${100 * mark.at}%`;
+    add(line, "span", { textContent: `${Math.round(mark.hz)} Hz` });
   }
   add(stage, "div", { className: "head" });
   add(stage, "span", { className: "label", textContent: titled(one.name) });
@@ -98,7 +98,7 @@ function toggle() {
 }
 
 function press(event) {
-  if (event.key === " " && event.target.tagName === "BUTTON") return;  // presses that
+  if (event.key === " " && event.target.tagName === "BUTTON") return;  // the key presses the button
   const now = audios.length ? audios[active].currentTime : 0;
   const does = {
     " ": toggle, x: () => choose((active + 1) % audios.length),

@@ -1,1 +1,1 @@
-"""Built-in baselines."""
+"""Baselines: restorers without training, and adapters for other packages."""

@@ -1,4 +1,4 @@
-"""AudioSR (Liu et al. 2023), where its package `audiosr` is installed: bandwidth extension."""
+"""Adapter for AudioSR (Liu et al. 2023), the package `audiosr`, which extends bandwidth."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from a2sb_core.interfaces import A2SBError, AudioRestorer, ComponentConfig, Task
 
 
 class AudioSR(AudioRestorer):
-    """Runs AudioSR on each channel, in pieces of the length that it is made for.
+    """Runs AudioSR on each channel, in pieces of the length that it is designed for.
 
     Raises:
         A2SBError: the package is not installed.
@@ -29,24 +29,28 @@ class AudioSR(AudioRestorer):
     RATE = 48000
 
     class Config(ComponentConfig):
-        """Settings of AudioSR, and of the pieces it is given."""
+        """Settings of AudioSR, and the length of its pieces."""
 
         name: str = "audiosr"
         model: Literal["basic", "speech"] = "basic"
-        """AudioSR's model."""
+        """Name of the model of AudioSR."""
         steps: int = Field(50, ge=1)
-        """Its sampling steps."""
+        """Number of sampling steps."""
         guidance: float = 3.5
-        """Its guidance scale."""
+        """Guidance scale."""
         seed: int = 0
-        """Its seed."""
+        """Random seed."""
         piece_s: float = Field(5.12, gt=0)
-        """Length of a piece in seconds; what it makes of the last one is cut."""
+        """Length of a piece in seconds; the last piece is padded, and its result is cut."""
         device: str = "auto"
-        """As AudioSR names it."""
+        """Device, by the name that AudioSR uses."""
 
     def check(self) -> None:
-        """Import the package."""
+        """Import the package.
+
+        Raises:
+            A2SBError: the package is not installed.
+        """
         _ = self._package
 
     @cached_property
@@ -56,7 +60,7 @@ class AudioSR(AudioRestorer):
         except ImportError as error:
             raise A2SBError(
                 "the restorer `audiosr` needs the package audiosr, which pins old versions of "
-                "others: install it in an environment of its own, with a2sb, by "
+                "other packages: install it together with a2sb in a separate environment, by "
                 "`pip install audiosr`"
             ) from error
 
@@ -67,9 +71,13 @@ class AudioSR(AudioRestorer):
     def restore_audio(
         self, wave: Tensor, sample_rate: int, task: str, parameters: Mapping[str, Any]
     ) -> Tensor:
-        """Extend the bandwidth of (C, T) audio; AudioSR finds the cutoff by itself."""
+        """Extend the bandwidth of (C, T) audio; AudioSR finds the cutoff automatically.
+
+        Raises:
+            TaskError: the task is not `bandwidth`.
+        """
         if task != "bandwidth":
-            raise TaskError("audiosr does the task `bandwidth`")
+            raise TaskError("audiosr supports only the task `bandwidth`")
         piece = max(1, round(self.config.piece_s * sample_rate))
         channels = [
             torch.cat([self._extend(part, sample_rate, piece) for part in channel.split(piece)])
@@ -78,14 +86,17 @@ class AudioSR(AudioRestorer):
         return torch.stack(channels).to(wave)
 
     def _extend(self, part: Tensor, sample_rate: int, piece: int) -> Tensor:
-        """Extend one piece (T,), given to AudioSR as a file; a short one is continued by zeros."""
+        """Extend one piece (T,) through a file; a short piece is padded with zeros."""
         given = torch.nn.functional.pad(part, (0, piece - len(part)))
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "piece.wav"
             soundfile.write(path, given.double().numpy(), sample_rate, subtype="FLOAT")
             made = self._package.super_resolution(
-                self._model, str(path), seed=self.config.seed,
-                guidance_scale=self.config.guidance, ddim_steps=self.config.steps,
+                self._model,
+                str(path),
+                seed=self.config.seed,
+                guidance_scale=self.config.guidance,
+                ddim_steps=self.config.steps,
             )
         made = torch.from_numpy(np.asarray(made, dtype=np.float32).reshape(-1))
         back = torchaudio.functional.resample(made, self.RATE, sample_rate)

@@ -1,4 +1,4 @@
-"""What the baselines that fill gaps share: where the gaps are, in samples."""
+"""Base class of the baselines that fill gaps, and the gaps in samples."""
 
 from __future__ import annotations
 
@@ -18,22 +18,28 @@ Array = npt.NDArray[np.float64]
 
 
 class GapFiller(AudioRestorer):
-    """Base: calls :meth:`fill` for one gap of one channel after the other, from left to right."""
+    """Base class that calls :meth:`fill` for each gap of each channel, in order of time."""
 
     @abstractmethod
     def fill(self, wave: Array, start: int, stop: int, end: int) -> Array:
         """Return samples ``start`` to ``stop`` of a channel (T,).
 
-        What stands before ``start`` is known, or filled already; ``end`` is where the next gap
-        begins, or T.
+        The samples before ``start`` are known or already filled. ``end`` is the start of the next
+        gap, or T.
         """
 
     def restore_audio(
         self, wave: Tensor, sample_rate: int, task: str, parameters: Mapping[str, Any]
     ) -> Tensor:
-        """Fill the gaps ``gaps_s`` of (C, T) audio; all other samples stay as they are."""
+        """Fill the gaps ``gaps_s`` of (C, T) audio; all other samples are unchanged.
+
+        Raises:
+            TaskError: the task is not `inpaint`, or ``gaps_s`` is missing.
+        """
         if task != "inpaint" or "gaps_s" not in parameters:
-            raise TaskError(f"{self.config.name} does the task `inpaint`, given gaps_s")
+            raise TaskError(
+                f"{self.config.name} supports only the task `inpaint`, and needs gaps_s"
+            )
         restored = wave.clone()
         gaps = gap_samples(parameters["gaps_s"], sample_rate, wave.shape[-1])
         end_of_all = (wave.shape[-1], wave.shape[-1])
@@ -48,7 +54,7 @@ class GapFiller(AudioRestorer):
 
 
 def gap_samples(gaps_s: Any, sample_rate: int, length: int) -> list[tuple[int, int]]:
-    """Return ranges of samples that cover the gaps, in order, joined where they touch."""
+    """Return the sample ranges of the gaps, in order; adjacent ranges are joined."""
     ranges: list[tuple[int, int]] = []
     for start_s, end_s in sorted(gaps_s):
         start = max(0, int(np.floor(start_s * sample_rate)))

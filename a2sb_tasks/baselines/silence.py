@@ -1,4 +1,4 @@
-"""The damaged audio itself: the least that any restorer must better."""
+"""The damaged audio itself: a baseline that every restorer should exceed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from a2sb_core.interfaces import AudioRestorer, ComponentConfig
 
 
 class Silence(AudioRestorer):
-    """Leaves silence where content is missing."""
+    """Leaves missing content silent."""
 
     class Config(ComponentConfig):
-        """No settings."""
+        """Configuration without settings."""
 
         name: str = "silence"
 
     def restore_audio(
         self, wave: Tensor, sample_rate: int, task: str, parameters: Mapping[str, Any]
     ) -> Tensor:
-        """Return (C, T) audio as it is."""
+        """Return (C, T) audio unchanged."""
         return wave

@@ -1,4 +1,4 @@
-"""Sparse interpolation of gaps (A-SPAIN: Mokry, Zaviska, Rajmic and Vesely 2019), no learning."""
+"""Sparse interpolation of gaps (A-SPAIN: Mokry, Zaviska, Rajmic and Vesely 2019)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Flags = npt.NDArray[np.bool_]
 
 
 class Sparse(GapFiller):
-    """Fills a gap so that few frequencies explain each frame over it.
+    """Fills a gap so that few frequencies approximate each frame that overlaps it.
 
-    Frames are longer than the gap, so that each holds something known. In each, the known samples
-    are kept, and the number of frequencies that are allowed grows until they explain the frame.
+    Frames are longer than the gap, so that each contains known samples, which are kept. The number
+    of frequencies grows until they approximate the frame.
     """
 
     class Config(ComponentConfig):
@@ -25,25 +25,25 @@ class Sparse(GapFiller):
 
         name: str = "sparse"
         span: float = Field(3.0, gt=1)
-        """Length of a frame, as a multiple of the gap's."""
+        """Length of a frame, as a multiple of the length of the gap."""
         window: int = Field(4096, ge=16)
-        """Shortest frame, in samples."""
+        """Length of the shortest frame, in samples."""
         overlap: int = Field(2, ge=2)
-        """Frames that overlap at every sample."""
+        """Number of frames that overlap at every sample."""
         growth: int = Field(8, ge=1)
-        """Frequencies that each round allows more."""
+        """Number of frequencies that each iteration adds."""
         rounds: int = Field(100, ge=1)
-        """Limit of the rounds."""
+        """Largest number of iterations."""
         tolerance: float = Field(0.01, gt=0, lt=1)
-        """Share of the frame's norm that may stay unexplained."""
+        """Share of the norm of the frame that the approximation may miss."""
         redundancy: int = Field(2, ge=1)
-        """Frequencies for each sample of a frame, over 2."""
+        """Redundancy of the transform: length of the FFT, as a multiple of the frame."""
         memory: float = Field(0.9, ge=0, le=1)
-        """Share of the running difference that is kept from round to round: 1 is A-SPAIN, which
-        makes long gaps of noisy music far too loud; 0 is hard thresholding."""
+        """Share of the running difference that each iteration keeps. 1 is A-SPAIN, which makes
+        long gaps of noisy music far too loud; 0 is hard thresholding."""
 
     def fill(self, wave: Array, start: int, stop: int, end: int) -> Array:
-        """Fill one gap from the frames over it, weighted by their windows."""
+        """Fill one gap from the frames that overlap it, weighted by their windows."""
         size = self._size(stop - start)
         hop = size // self.config.overlap
         window = 0.5 - 0.5 * np.cos(2 * np.pi * (np.arange(size) + 0.5) / size)
@@ -65,7 +65,7 @@ class Sparse(GapFiller):
         return filled[gap] / np.maximum(weight[gap], 1e-9)
 
     def _size(self, gap: int) -> int:
-        """Return the samples of a frame: even parts, and fast to transform."""
+        """Return the length of a frame in samples, which is fast to transform."""
         least = max(self.config.window, int(self.config.span * gap))
         overlap: int = self.config.overlap
         return overlap * int(scipy.fft.next_fast_len(-(-least // overlap)))
@@ -75,7 +75,7 @@ class Sparse(GapFiller):
 
         With A the transform, x the frame, z its sparse transform and u the running difference:
         z = the k largest of A x + u; x = A*(z - u) with the known samples put back;
-        u = memory (u + A x - z); k grows. It ends where ||A x - z|| is small.
+        u = memory (u + A x - z); k grows. The iteration ends when ||A x - z|| is small.
         """
         size = len(frame)
         bins = self.config.redundancy * size
@@ -95,9 +95,9 @@ class Sparse(GapFiller):
         return x.astype(np.float64)
 
 
-def keep_largest(values: npt.NDArray[np.complexfloating], count: int) -> npt.NDArray[
-    np.complexfloating
-]:
+def keep_largest(
+    values: npt.NDArray[np.complexfloating], count: int
+) -> npt.NDArray[np.complexfloating]:
     """Set all but the ``count`` largest values (N,) to zero."""
     size = np.abs(values)
     threshold = np.partition(size, -count)[-count]

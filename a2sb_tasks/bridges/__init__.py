@@ -1,1 +1,1 @@
-"""Built-in bridges."""
+"""Bridges: random processes between clean and degraded audio."""

@@ -1,4 +1,4 @@
-"""A diffusion from noise, whatever the degraded signal: what bridges are compared with."""
+"""A diffusion that starts from noise, for comparisons with bridges."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from a2sb_core.interfaces import Bridge, ComponentConfig, Gaussian, per_item
 class Diffusion(Bridge):
     """The variance-preserving diffusion with the cosine schedule (Nichol and Dhariwal 2021).
 
-    x_t = cos(pi t/2) x0 + sin(pi t/2) noise: at t = 1 nothing is left of x0, and x1 is never looked
-    at. What is known of x1 must be told to the network (a conditional diffusion), or pulled towards
-    in sampling (an inverse method).
+    x_t = cos(pi t/2) x0 + sin(pi t/2) noise is independent of x0 at t = 1, and of x1 at any time.
+    The known content of x1 must be a condition of the network (a conditional diffusion), or guide
+    the sampling (an inverse method).
     """
 
     class Config(ComponentConfig):
-        """There is nothing to set."""
+        """Configuration without settings."""
 
         name: str = "diffusion"
 
@@ -33,10 +33,10 @@ class Diffusion(Bridge):
         return (math.pi / 2 * t).sin()
 
     def posterior(self, x0: Tensor, xt: Tensor, t: Tensor, s: Tensor) -> Gaussian:
-        """Return p(x_s | x0, x_t), as x_t is r x_s and fresh noise, r = a_t/a_s (Ho et al. 2020).
+        """Return p(x_s | x0, x_t) (Ho et al. 2020).
 
-        With v = c_t^2 - r^2 c_s^2, the fresh noise, its mean is (a_s v x0 + r c_s^2 x_t)/c_t^2 and
-        its variance v c_s^2/c_t^2.
+        x_t is r x_s plus independent noise of variance v, with r = a_t/a_s and v = c_t^2 - r^2
+        c_s^2. The mean is (a_s v x0 + r c_s^2 x_t)/c_t^2 and the variance v c_s^2/c_t^2.
         """
         (a_t, _, c_t), (a_s, _, c_s) = self.coefficients(t), self.coefficients(s)
         ratio, keep = a_t / a_s, (c_s / c_t) ** 2

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import torch
+from pydantic import Field, FiniteFloat
 from torch import Tensor
 
 from a2sb_core.interfaces import Bridge, ComponentConfig, Gaussian, per_item
 
 
 class I2SB(Bridge):
-    """No drift, beta_t = min(t, 1 - t)^2 beta_max, section 3.2.
+    """The bridge without drift and with beta_t = min(t, 1 - t)^2 beta_max, section 3.2.
 
     With s^2 = integral of beta from 0 to t and sbar^2 = integral from t to 1, the marginal is (9):
     mean (sbar^2 x0 + s^2 x1)/(s^2 + sbar^2), variance s^2 sbar^2/(s^2 + sbar^2).
     """
 
     class Config(ComponentConfig):
-        """The noise of the process."""
+        """Settings of the noise of the process."""
 
         name: str = "i2sb"
-        beta_max: float = 1.0
-        """Scales beta_t, and so the noise; the paper: 1."""
+        beta_max: FiniteFloat = Field(1.0, gt=0, le=1e6)
+        """Scale of beta_t, and thus of the noise (the paper: 1)."""
 
     config: Config
 

@@ -1,1 +1,1 @@
-"""Built-in corruptions."""
+"""Corruptions: the kinds of damage, one per task."""

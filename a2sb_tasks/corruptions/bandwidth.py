@@ -2,102 +2,237 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from a2sb_core.interfaces import FrozenConfig, Grid, MaskCorruption, TaskError, detect_cutoff
+from a2sb_core.interfaces import (
+    Degraded,
+    FrozenConfig,
+    Grid,
+    Item,
+    Marks,
+    MaskCorruption,
+    Noise,
+    Recording,
+    TaskError,
+    partly_known,
+)
+from a2sb_tasks.corruptions.drawing import ascending
+from a2sb_tasks.detection.cutoff import StereoCutoffDetector
+
+NARROWEST = 1.2
+"""Smallest ratio of a drawn ceiling to the cutoff."""
+HIGHEST_CEILING = 1.5
+"""Ratio of the highest drawn ceiling to the highest cutoff."""
 
 
-class Bandwidth(MaskCorruption):
+class Bandwidth(MaskCorruption["Bandwidth.Parameters"]):
     """Bandwidth extension as masking: M = 1 for rows at and above the cutoff, section 3.2."""
 
     task = "bandwidth"
+    label = "Extend bandwidth"
 
     N_FFT = 4096  # fine enough to see a filter's slope at 2 kHz
-    LOWEST_SHARE = 0.75  # of the cutoff: no common filter bites below it
-    SMALLEST_ROWS = 8  # fewer tell nothing
-    FADE_DB = 15.0  # below the band's upper quarter: the filter's, not the music's
+    LOWEST_SHARE = 0.75  # of the cutoff: common filters do not attenuate below it
+    SMALLEST_ROWS = 8  # fewer rows are not significant
+    FADE_DB = 15.0  # below the upper quarter of the band: a filter causes it, not the music
 
     class Config(MaskCorruption.Config):
-        """Training draws the cutoff uniformly."""
+        """Range from which training draws the cutoff uniformly."""
 
         name: str = "bandwidth"
         low_hz: float = Field(2000.0, gt=0)
-        """Lowest cutoff drawn."""
+        """Lowest cutoff, in Hz."""
         high_hz: float = Field(16000.0, gt=0)
-        """Highest cutoff drawn."""
+        """Highest cutoff, in Hz."""
+        ceilings: float = Field(0.0, ge=0, le=1)
+        """Share of the training items with a ceiling, which is drawn uniformly between the cutoff
+        and one and a half times the highest cutoff. The content above it is known to be silent
+        (default: 0)."""
 
         @model_validator(mode="after")
         def _ascend(self) -> Self:
-            if self.low_hz > self.high_hz:
+            return ascending(self, "low_hz", "high_hz")
+
+    class Parameters(FrozenConfig):
+        """The cutoff of the audio."""
+
+        cutoff_hz: float = Field(gt=0)
+        """Highest frequency that the audio contains, in Hz."""
+        edge_hz: float | None = Field(None, gt=0)
+        """Frequency in Hz from which content is restored, where the attenuation of the low-pass
+        filter begins; found by default."""
+        ceiling_hz: float | None = Field(None, gt=0)
+        """Frequency in Hz above which nothing is added; by default the model decides where the
+        content ends."""
+
+        @model_validator(mode="after")
+        def _ascend(self) -> Self:
+            lowest = self.cutoff_hz
+            if lowest is not None and self.ceiling_hz is not None and self.ceiling_hz <= lowest:
                 raise ValueError(
-                    f"low_hz ({self.low_hz:g}) must not exceed high_hz ({self.high_hz:g})"
+                    f"ceiling_hz must be above the cutoff of {lowest:g} Hz, got {self.ceiling_hz:g}"
                 )
             return self
 
-    class Parameters(FrozenConfig):
-        """Where the audio ends."""
+        @property
+        def missing_from_hz(self) -> float:
+            """Frequency in Hz from which content counts as missing."""
+            return self.cutoff_hz if self.edge_hz is None else self.edge_hz
 
-        cutoff_hz: float = Field(gt=0)
-        """The highest frequency that the audio holds."""
+    @property
+    def ranges(self) -> Mapping[str, Sequence[Any]]:  # type: ignore[override]
+        """Range of the cutoff."""
+        return {"cutoff_hz": (self.config.low_hz, self.config.high_hz)}
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
-        """Draw a cutoff."""
-        low, high = self.config.low_hz, self.config.high_hz
-        u = float(torch.rand((), generator=generator))
-        return self.Parameters(cutoff_hz=low + (high - low) * u)
+        """Draw the cutoff and, for a share of the items, a ceiling."""
+        drawn = super().draw(duration_s, generator)
+        if not self.config.ceilings or float(torch.rand((), generator=generator)) >= (
+            self.config.ceilings
+        ):
+            return drawn
+        lowest, u = NARROWEST * drawn.cutoff_hz, float(torch.rand((), generator=generator))
+        ceiling_hz = lowest + u * (HIGHEST_CEILING * self.config.high_hz - lowest)
+        return self.Parameters(cutoff_hz=drawn.cutoff_hz, ceiling_hz=max(lowest, ceiling_hz))
 
-    def missing(self, grid: Grid, parameters: Any) -> Tensor:
-        """Mark the rows at and above the cutoff."""
-        cutoff_hz: float = parameters.cutoff_hz
-        return (grid.freqs_hz >= cutoff_hz)[:, None].expand(grid.shape)
+    def observed(self, **known: Any) -> Parameters:
+        """Return the parameters of a recording; without a cutoff, it is found."""
+        if known.get("cutoff_hz") is not None:
+            return self.Parameters.model_validate(known)
+        kind = partly_known(self.Parameters, frozenset())
+        return kind.model_validate(known)  # type: ignore[return-value]
 
-    def settle(self, parameters: Any, blocks: Iterable[Tensor], sample_rate: int) -> Any:
-        """Lower the cutoff to where the filter that made it begins to bite.
+    def missing(self, grid: Grid, parameters: Parameters) -> Tensor:
+        """Mark the rows at and above the cutoff, and below the ceiling."""
+        rows = grid.freqs_hz >= parameters.missing_from_hz
+        if parameters.ceiling_hz is not None:
+            rows = rows & (grid.freqs_hz < parameters.ceiling_hz)
+        return rows[:, None].expand(grid.shape)
 
-        An anti-alias filter fades the last tenth of its band. That part must count as missing: a
-        network that is told it is known takes the fade for the music's own.
+    def degrade(self, item: Item, parameters: Parameters, noise: Noise) -> Degraded:
+        """Replace missing content; what lies above a ceiling is silent."""
+        if parameters.ceiling_hz is not None:
+            above = (item.grid.freqs_hz >= parameters.ceiling_hz).to(item.z.device)[:, None]
+            silence = item.representation.encode(torch.zeros_like(item.wave))
+            item = replace(item, z=torch.where(above, silence[..., : item.z.shape[-1]], item.z))
+        return super().degrade(item, parameters, noise)
+
+    def observe(self, item: Item, parameters: Parameters, noise: Noise) -> Degraded:
+        """Replace missing content; what lies above a ceiling is that of the recording."""
+        return super().degrade(item, parameters, noise)
+
+    def inspect(self, recording: Recording, given: Parameters | None = None) -> Parameters | None:
+        """Find the cutoff if it is not given, and the edge of the low-pass filter.
+
+        An anti-alias filter attenuates the last tenth of its band. That part must count as missing;
+        otherwise a network mistakes the attenuation for a property of the music.
+
+        Returns:
+            The cutoff and the edge; None if the recording is full band.
+
+        Raises:
+            TaskError: the sample rate of the model cannot hold the cutoff.
         """
-        first = int(self.LOWEST_SHARE * parameters.cutoff_hz * self.N_FFT / sample_rate)
-        last = int(parameters.cutoff_hz * self.N_FFT / sample_rate)
-        power = _mean_power(blocks, self.N_FFT)
-        if power is None or last - first < self.SMALLEST_ROWS:
-            return parameters
-        level_db = 10 * power.clamp(min=1e-20).log10()
+        rate = recording.model_rate
+        ceiling_hz = None if given is None else given.ceiling_hz
+        if given is not None and given.cutoff_hz is None:
+            given = None
+        if given is not None:
+            _check_cutoff(given.cutoff_hz, rate)
+        detector, power = StereoCutoffDetector(rate), _MeanPower(self.N_FFT)
+        for block in recording.blocks(rate):
+            if given is None:
+                detector.push(block)
+            power.push(block)
+        if given is None:
+            estimate = detector.estimate()
+            for note in (estimate.reason, *detector.notes(estimate)):
+                recording.note(note)
+            if estimate.cutoff_hz is None:
+                return None
+            given = self._within(estimate.cutoff_hz, ceiling_hz)
+        if given.edge_hz is not None:
+            return given
+        return given.model_copy(update={"edge_hz": self._edge_hz(given.cutoff_hz, power, rate)})
+
+    def describe(self, parameters: Parameters) -> str:
+        """Describe the cutoff and the ceiling."""
+        if parameters.ceiling_hz is None:
+            return f"energy ends at {parameters.cutoff_hz:.0f} Hz, extending above"
+        return (
+            f"energy ends at {parameters.cutoff_hz:.0f} Hz, extending up to "
+            f"{parameters.ceiling_hz:.0f} Hz"
+        )
+
+    def marks(self, parameters: Parameters) -> Marks:
+        """Mark the cutoff and the ceiling."""
+        known = (parameters.cutoff_hz, parameters.ceiling_hz)
+        return Marks(frequencies_hz=tuple(hz for hz in known if hz is not None))
+
+    def output_rate(self, parameters: Parameters, sample_rate: int, model_rate: int) -> int:
+        """Return a rate that can represent the extended band: at least that of the model."""
+        return max(sample_rate, model_rate)
+
+    def _within(self, cutoff_hz: float, ceiling_hz: float | None) -> Parameters:
+        """Return the parameters of a cutoff that was found, below a given ceiling."""
+        if ceiling_hz is not None and ceiling_hz <= cutoff_hz:
+            raise TaskError(
+                f"the energy of the recording ends at {cutoff_hz:.0f} Hz, which is not below the "
+                f"ceiling of {ceiling_hz:g} Hz: raise the ceiling"
+            )
+        return self.Parameters(cutoff_hz=cutoff_hz, ceiling_hz=ceiling_hz)
+
+    def _edge_hz(self, cutoff_hz: float, power: _MeanPower, sample_rate: int) -> float:
+        """Return the frequency from which the mean spectrum falls towards the cutoff."""
+        first = int(self.LOWEST_SHARE * cutoff_hz * self.N_FFT / sample_rate)
+        last = int(cutoff_hz * self.N_FFT / sample_rate)
+        mean = power.mean()
+        if mean is None or last - first < self.SMALLEST_ROWS:
+            return cutoff_hz
+        level_db = 10 * mean.clamp(min=1e-20).log10()
         floor_db = level_db[first:last].median() - self.FADE_DB
         present = (level_db[first : last + 1] >= floor_db).nonzero()
-        edge_hz = (first + int(present[-1]) + 0.5) * sample_rate / self.N_FFT
-        return self.Parameters(cutoff_hz=min(parameters.cutoff_hz, edge_hz))
-
-    def check(self, parameters: Any, duration_s: float, sample_rate: int) -> None:
-        """Refuse a cutoff that the sample rate can not hold."""
-        if parameters.cutoff_hz >= sample_rate / 2:
-            raise TaskError(
-                f"the cutoff {parameters.cutoff_hz:g} Hz is not below half the sample rate "
-                f"({sample_rate / 2:g} Hz): there is nothing above it to extend"
-            )
-
-    def detect(self, blocks: Iterable[Tensor], sample_rate: int) -> Any | None:
-        """Find the knee where energy ends; None where the audio is full band."""
-        found = detect_cutoff(blocks, sample_rate).cutoff_hz
-        return None if found is None else self.Parameters(cutoff_hz=found)
+        return min(cutoff_hz, (first + int(present[-1]) + 0.5) * sample_rate / self.N_FFT)
 
 
-def _mean_power(blocks: Iterable[Tensor], n_fft: int) -> Tensor | None:
-    """Average power spectrum of audio in blocks (C, n), (n_fft/2 + 1,); None: too short."""
-    hop, window = n_fft // 2, torch.hann_window(n_fft)
-    total, count, rest = torch.zeros(n_fft // 2 + 1, dtype=torch.float64), 0, None
-    for block in blocks:
-        wave = block.float() if rest is None else torch.cat([rest, block.float()], dim=-1)
-        if wave.shape[-1] < n_fft:
-            rest = wave
-            continue
-        frames = wave.unfold(-1, n_fft, hop)
-        total += torch.fft.rfft(frames * window).abs().square().mean(dim=0).sum(dim=0)
-        count += frames.shape[1]
-        rest = wave[:, frames.shape[1] * hop :]
-    return total / count if count else None
+def _check_cutoff(cutoff_hz: float, sample_rate: int) -> None:
+    if cutoff_hz >= sample_rate / 2:
+        raise TaskError(
+            f"the cutoff {cutoff_hz:g} Hz is not below half the sample rate "
+            f"({sample_rate / 2:g} Hz): there is nothing above it to extend"
+        )
+
+
+class _MeanPower:
+    """Mean power spectrum of audio that arrives in blocks (C, n)."""
+
+    def __init__(self, n_fft: int) -> None:
+        self.n_fft, self.window = n_fft, torch.hann_window(n_fft)
+        self.total = torch.zeros(n_fft // 2 + 1, dtype=torch.float64)
+        self.count = 0
+        self.rest: Tensor | None = None
+
+    def push(self, block: Tensor) -> None:
+        """Add the next samples (C, n)."""
+        wave = block.float()
+        if self.rest is not None:
+            wave = torch.cat([self.rest, wave], dim=-1)
+        self.rest = wave
+        if wave.shape[-1] < self.n_fft:
+            return
+        hop = self.n_fft // 2
+        frames = wave.unfold(-1, self.n_fft, hop)
+        spectrum = torch.fft.rfft(frames * self.window)
+        self.total += spectrum.abs().square().mean(dim=0).sum(dim=0)
+        self.count += frames.shape[1]
+        self.rest = wave[:, frames.shape[1] * hop :]
+
+    def mean(self) -> Tensor | None:
+        """Return the mean power (n_fft/2 + 1,); None if the audio was too short."""
+        return self.total / self.count if self.count else None

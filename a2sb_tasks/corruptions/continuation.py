@@ -1,15 +1,12 @@
-"""An edge of the recording is missing: music is continued beyond what there is."""
+"""Continuation: the start or the end of the recording is missing."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor
 
-from a2sb_core.interfaces import TaskError
+from a2sb_core.interfaces import Recording, TaskError
 from a2sb_tasks.corruptions.drawing import uniform
 from a2sb_tasks.corruptions.inpainting import Inpainting
 
@@ -17,21 +14,22 @@ from a2sb_tasks.corruptions.inpainting import Inpainting
 class Continuation(Inpainting):
     """Inpainting of a gap that has music on one side only: the start or the end of the audio.
 
-    Silence is what there is to fill: who wants more music pads the recording with silence, which
-    :meth:`detect` finds by itself.
+    The silence at an edge is filled. To continue music beyond an edge, pad the recording with
+    silence, which :meth:`inspect` finds.
     """
 
     task = "continuation"
+    label = "Continue"
 
-    SILENT = 1e-5  # below the last bit of 16; resampling leaves no exact zeros
+    SILENT = 1e-5  # below the last bit of 16 bits, because resampling leaves no exact zeros
     SHORTEST_S = 0.05  # many recordings begin with some milliseconds of silence
 
     class Config(Inpainting.Config):
-        """Training draws ``low_s`` to ``high_s`` seconds at an edge."""
+        """Settings of training, which draws a gap of ``low_s`` to ``high_s`` seconds at an edge."""
 
         name: str = "continuation"
         sides: Literal["start", "end", "both"] = "both"
-        """Edges that are drawn."""
+        """Edges at which gaps are drawn."""
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Inpainting.Parameters:
         """Draw a side and a length; in short items it takes at most 70 % of the time."""
@@ -43,21 +41,29 @@ class Continuation(Inpainting):
         start = 0.0 if side == "start" else duration_s - seconds
         return self.Parameters(gaps_s=((start, start + seconds),))
 
-    def check(self, parameters: Any, duration_s: float, sample_rate: int) -> None:
-        """Refuse gaps that do not reach an edge of the audio."""
-        super().check(parameters, duration_s, sample_rate)
-        for start, end in parameters.gaps_s:
-            inside = start > 1 / sample_rate and end < duration_s - 1 / sample_rate
-            if inside and math.isfinite(duration_s):
-                raise TaskError(
-                    f"the gap {start:g}:{end:g} s has music on both sides: give one from 0 or up "
-                    f"to the end ({duration_s:g} s), or take a model for the task `inpaint`"
-                )
+    def inspect(
+        self, recording: Recording, given: Inpainting.Parameters | None = None
+    ) -> Inpainting.Parameters | None:
+        """Find silence at the start and at the end.
 
-    def detect(self, blocks: Iterable[Tensor], sample_rate: int) -> Any | None:
-        """Find silence at the start and at the end; None where there is neither."""
-        samples, first, last = 0, None, 0
-        for block in blocks:
+        Raises:
+            TaskError: a gap does not reach an edge of the recording.
+        """
+        parameters = super().inspect(recording, given)
+        if parameters is None or recording.duration_s is None:
+            return parameters
+        margin_s = 1 / recording.model_rate
+        for start, end in parameters.gaps_s:
+            if start > margin_s and end < recording.duration_s - margin_s:
+                raise TaskError(
+                    f"the gap {start:g}:{end:g} s has music on both sides: specify one from 0 or "
+                    f"to the end ({recording.duration_s:g} s), or use a model that fills gaps"
+                )
+        return parameters
+
+    def _find(self, recording: Recording) -> Inpainting.Parameters | None:
+        rate, samples, first, last = recording.sample_rate, 0, None, 0
+        for block in recording.raw_blocks():
             loud = (block.abs().amax(dim=0) > self.SILENT).nonzero()
             if len(loud):
                 first = samples + int(loud[0]) if first is None else first
@@ -67,7 +73,8 @@ class Continuation(Inpainting):
             return None
         edges = ((0, first), (last, samples))
         gaps_s = tuple(
-            (start / sample_rate, stop / sample_rate) for start, stop in edges
-            if stop - start >= self.SHORTEST_S * sample_rate
+            (start / rate, stop / rate)
+            for start, stop in edges
+            if stop - start >= self.SHORTEST_S * rate
         )
         return self.Parameters(gaps_s=gaps_s) if gaps_s else None

@@ -1,89 +1,109 @@
-"""Clipping: peaks cut off at a level."""
+"""Clipping: peaks are cut off at a level."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from a2sb_core.interfaces import ComponentConfig, FrozenConfig, Noise, WaveformCorruption
-from a2sb_tasks.corruptions.drawing import ascending, uniform
+from a2sb_core.interfaces import (
+    BlockPair,
+    ComponentConfig,
+    Finisher,
+    FrozenConfig,
+    Noise,
+    Recording,
+    WaveformCorruption,
+)
+from a2sb_tasks.corruptions.drawing import ascending
 
-TOLERANCE = 1e-3  # relative: a sample this close to the level has been cut
-RUN = 8  # fewer pairs of neighbours at the peak are no clipping
+TOLERANCE = 1e-3  # relative: a sample this close to the level counts as clipped
+RUN = 8  # fewer pairs of adjacent samples at the peak are not clipping
 
 
-class Declip(WaveformCorruption):
-    """Cuts every sample at a level below the item's peak, as an input driven too hard does.
+class Declip(WaveformCorruption["Declip.Parameters"]):
+    """Clips every sample at a level below the peak of the item, like an overdriven input.
 
-    Samples below the level were not cut: in the result they stay what they are, and those that were
-    cut do not come out smaller.
+    Samples below the level are unchanged in the result, and clipped samples do not become smaller.
     """
 
     task = "declip"
-    looks_at_original = True
+    label = "Declip"
+    used = ("levels",)
 
     class Config(ComponentConfig):
-        """Training draws the drive uniformly."""
+        """Range from which training draws the drive uniformly."""
 
         name: str = "declip"
         low_db: float = Field(3.0, ge=0)
-        """Lowest drive drawn."""
+        """Lowest drive, in dB."""
         high_db: float = Field(18.0, ge=0)
-        """Highest drive drawn."""
+        """Highest drive, in dB."""
 
         @model_validator(mode="after")
         def _ascend(self) -> Self:
             return ascending(self, "low_db", "high_db")
 
     class Parameters(FrozenConfig):
-        """How hard is clipped; to restore, it need not be known."""
+        """Drive and levels of the clipping; a restoration does not need the drive."""
 
         drive_db: float | None = Field(None, ge=0)
-        """How far below the peak is cut."""
+        """Distance between the peak and the level of clipping, in dB."""
         levels: tuple[float, ...] | None = None
-        """Where each channel is cut, full scale 1; its peak where not given."""
+        """Level of clipping of each channel, full scale 1 (default: its peak)."""
 
-    def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
-        """Draw a drive."""
-        return self.Parameters(
-            drive_db=uniform(self.config.low_db, self.config.high_db, generator)
-        )
+    @property
+    def ranges(self) -> Mapping[str, Sequence[Any]]:  # type: ignore[override]
+        """Range of the drive."""
+        return {"drive_db": (self.config.low_db, self.config.high_db)}
 
-    def apply(self, wave: Tensor, parameters: Any, noise: Noise, sample_rate: int) -> Tensor:
+    def apply(self, wave: Tensor, parameters: Parameters, noise: Noise, sample_rate: int) -> Tensor:
         """Clip audio (B, T), each item at its own level."""
         peak = wave.abs().amax(dim=-1, keepdim=True)
         level = peak * 10 ** (-(parameters.drive_db or 0.0) / 20)
         return wave.clamp(-level, level)
 
-    def detect(self, blocks: Iterable[Tensor], sample_rate: int) -> Parameters | None:
-        """Find channels whose samples stay at their peak again and again; None: there is none."""
-        peak, pairs = _peaks(blocks)
-        if not bool((pairs >= RUN).any()):
+    def inspect(self, recording: Recording, given: Parameters | None = None) -> Parameters | None:
+        """Find channels that repeatedly stay at their peak.
+
+        Returns:
+            The parameters, with the peaks as levels if no levels are given; None if no channel is
+            clipped.
+        """
+        if given is not None and given.levels is not None:
+            return given
+        peak, pairs = _peaks(recording.blocks())
+        if given is None and not bool((pairs >= RUN).any()):
             return None
-        return self.Parameters(levels=tuple(peak.tolist()))
+        known = given or self.observed()
+        return known.model_copy(update={"levels": tuple(peak.tolist())})
 
-    def settle(self, parameters: Any, blocks: Iterable[Tensor], sample_rate: int) -> Any:
-        """Take the peaks as levels where none are given."""
-        if parameters.levels is not None:
-            return parameters
-        return parameters.model_copy(update={"levels": tuple(_peaks(blocks)[0].tolist())})
+    def finisher(self, parameters: Parameters, sample_rate: int) -> Finisher | None:
+        """Keep the samples that were not clipped, and never reduce the others."""
+        return None if parameters.levels is None else _KeepUncut(parameters.levels)
 
-    def reconcile(self, restored: Tensor, damaged: Tensor, parameters: Any) -> Tensor:
-        """Keep the samples that were not cut; those that were are at least as large."""
-        if parameters.levels is None:
-            return restored
-        level = damaged.new_tensor(parameters.levels)[:, None]
-        size = damaged.abs()
-        larger = torch.copysign(torch.maximum(restored * damaged.sign(), size), damaged)
-        return torch.where((size >= level * (1 - TOLERANCE)) & (level > 0), larger, damaged)
+
+class _KeepUncut(Finisher):
+    """Restores the samples below the level of their channel."""
+
+    def __init__(self, levels: tuple[float, ...]) -> None:
+        self.levels = levels
+
+    def finish(self, blocks: Iterable[BlockPair], first: int = 0) -> Iterator[BlockPair]:
+        """Finish each sample independently."""
+        for restored, damaged in blocks:
+            level = damaged.new_tensor(self.levels)[:, None]
+            size = damaged.abs()
+            larger = torch.copysign(torch.maximum(restored * damaged.sign(), size), damaged)
+            is_cut = (size >= level * (1 - TOLERANCE)) & (level > 0)
+            yield BlockPair(torch.where(is_cut, larger, damaged), damaged)
 
 
 def _peaks(blocks: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return the peak of each channel and how many pairs of neighbours lie there, both (C,)."""
+    """Return the peak of each channel and its number of adjacent pairs at the peak, both (C,)."""
     peak, pairs = torch.zeros(0), torch.zeros(0)
     for block in blocks:
         size = block.abs()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 import torch
@@ -9,24 +10,24 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from a2sb_core.interfaces import ComponentConfig, FrozenConfig, Noise, WaveformCorruption
-from a2sb_tasks.corruptions.drawing import ascending, uniform, white_noise
+from a2sb_tasks.corruptions.drawing import ascending, white_noise
 
 Colour = Literal["white", "pink"]
 
 
-class Denoise(WaveformCorruption):
-    """Adds noise of a drawn level and colour; all channels of a recording get the same."""
+class Denoise(WaveformCorruption["Denoise.Parameters"]):
+    """Adds noise of some level and colour, which is the same for all channels of a recording."""
 
     task = "denoise"
 
     class Config(ComponentConfig):
-        """Training draws a ratio uniformly, and a colour."""
+        """Ratios and colours that training draws uniformly."""
 
         name: str = "denoise"
         low_db: float = 0.0
-        """Lowest ratio drawn."""
+        """Lowest signal-to-noise ratio, in dB."""
         high_db: float = 30.0
-        """Highest ratio drawn."""
+        """Highest signal-to-noise ratio, in dB."""
         colours: tuple[Colour, ...] = Field(("white", "pink"), min_length=1)
         """Colours that are drawn."""
 
@@ -35,22 +36,21 @@ class Denoise(WaveformCorruption):
             return ascending(self, "low_db", "high_db")
 
     class Parameters(FrozenConfig):
-        """The noise; to restore, it need not be known."""
+        """Level and colour of the noise, which a restoration does not need."""
 
         snr_db: float | None = None
-        """Power of the item over that of the noise; without it there is none."""
+        """Power of the item relative to the noise, in dB; without it, there is no noise."""
         colour: Colour | None = None
-        """``white``, which is the default, or ``pink``, whose density falls by 3 dB an octave."""
+        """``white`` (the default), or ``pink``, whose density falls by 3 dB per octave."""
 
-    def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
-        """Draw a ratio and a colour."""
-        colours = self.config.colours
-        number = int(torch.randint(len(colours), (), generator=generator))
-        snr_db = uniform(self.config.low_db, self.config.high_db, generator)
-        return self.Parameters(snr_db=snr_db, colour=colours[number])
+    @property
+    def ranges(self) -> Mapping[str, Sequence[Any]]:  # type: ignore[override]
+        """Colours, and the range of the ratio."""
+        config = self.config
+        return {"colour": config.colours, "snr_db": (config.low_db, config.high_db)}
 
-    def apply(self, wave: Tensor, parameters: Any, noise: Noise, sample_rate: int) -> Tensor:
-        """Add noise to audio (B, T), to each item at its own level."""
+    def apply(self, wave: Tensor, parameters: Parameters, noise: Noise, sample_rate: int) -> Tensor:
+        """Add noise to audio (B, T), at a level relative to each item."""
         if parameters.snr_db is None:
             return wave.clone()
         hiss = white_noise(noise, wave.shape[-1]).to(wave)
@@ -61,11 +61,11 @@ class Denoise(WaveformCorruption):
         return wave + hiss * (ratio * power).sqrt()
 
 
-LOWEST_HZ = 20.0  # below it pink noise is white: nobody hears it rise for ever
+LOWEST_HZ = 20.0  # pink noise is white below this inaudible frequency, so that it stays finite
 
 
 def _pink(white: Tensor, sample_rate: int) -> Tensor:
-    """Divide the spectrum of (T,) by the root of its frequency."""
+    """Divide the spectrum of noise (T,) by the square root of the frequency."""
     spectrum = torch.fft.rfft(white)
     freqs_hz = torch.fft.rfftfreq(len(white), 1 / sample_rate, device=white.device)
     shaped = spectrum / (freqs_hz.clamp(min=LOWEST_HZ) / LOWEST_HZ).sqrt()

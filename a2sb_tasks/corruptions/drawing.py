@@ -1,4 +1,4 @@
-"""What corruptions draw from: ranges of their configurations, and noise for the waveform."""
+"""Random draws of corruptions: ranges of their configurations, and noise for the waveform."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _ROWS = 4096  # samples that are drawn together
 
 
 def ascending(config: Config, low: str, high: str) -> Config:
-    """Return a configuration if its field ``low`` does not exceed ``high``.
+    """Return a configuration after a check that its field ``low`` does not exceed ``high``.
 
     Raises:
-        ValueError: it does.
+        ValueError: ``low`` exceeds ``high``.
     """
     least, most = getattr(config, low), getattr(config, high)
     if least > most:
@@ -27,7 +27,7 @@ def ascending(config: Config, low: str, high: str) -> Config:
 
 
 def uniform(low: float, high: float, generator: torch.Generator) -> float:
-    """Draw a number between two, each as likely as any other."""
+    """Draw a number from the uniform distribution between two numbers."""
     return low + (high - low) * float(torch.rand((), generator=generator))
 
 

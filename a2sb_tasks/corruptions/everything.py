@@ -1,37 +1,34 @@
-"""Nothing is known: what an unconditional model is trained on."""
+"""Everything is missing: the corruption of unconditional models."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from a2sb_core.interfaces import FrozenConfig, Grid, MaskCorruption
+from a2sb_core.interfaces import FrozenConfig, Grid, MaskCorruption, Recording
 
 
-class Everything(MaskCorruption):
-    """All rows and frames are missing, so that the model makes music of its own."""
+class Everything(MaskCorruption["Everything.Parameters"]):
+    """All rows and frames are missing, so that the model generates music."""
 
     task = "everything"
 
     class Config(MaskCorruption.Config):
-        """The noise in place of all."""
+        """Settings of the noise in place of all content."""
 
         name: str = "everything"
 
     class Parameters(FrozenConfig):
-        """There is nothing to say."""
+        """The damage has no parameters."""
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
-        """Draw nothing."""
+        """Return the parameters without drawing anything."""
         return self.Parameters()
 
-    def missing(self, grid: Grid, parameters: Any) -> Tensor:
-        """Return a (F, W) of True."""
+    def missing(self, grid: Grid, parameters: Parameters) -> Tensor:
+        """Return a tensor (F, W) that is True everywhere."""
         return torch.ones(grid.shape, dtype=torch.bool)
 
-    def detect(self, blocks: Iterable[Tensor], sample_rate: int) -> Parameters:
-        """Take everything as missing."""
+    def inspect(self, recording: Recording, given: Parameters | None = None) -> Parameters:
+        """Treat everything as missing."""
         return self.Parameters()

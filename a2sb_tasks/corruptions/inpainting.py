@@ -2,61 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal, Self
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
-from a2sb_core.interfaces import FrozenConfig, Grid, MaskCorruption, TaskError, find_gaps
-from a2sb_tasks.corruptions.tones import carry, needed_from, short_gaps
+from a2sb_core.interfaces import (
+    BlockPair,
+    Finisher,
+    FloatArray,
+    FrozenConfig,
+    Grid,
+    MaskCorruption,
+    Recording,
+    SampleQueue,
+    TaskError,
+)
+from a2sb_tasks.corruptions.drawing import ascending
+from a2sb_tasks.corruptions.tones import Gap, carry, most_held, needed_from, short_gaps
 
-FloatArray = npt.NDArray[np.floating[Any]]
-
-ROUNDING_S = 1e-9  # a frame that ends where a gap begins must not count for a rounding error
+ROUNDING_S = 1e-9  # a rounding error must not include a frame that ends where a gap begins
 
 
-class Inpainting(MaskCorruption):
+class Inpainting(MaskCorruption["Inpainting.Parameters"]):
     """Inpainting as masking: M = 1 for the frames of a gap, section 3.2."""
 
     task = "inpaint"
-    looks_at_original = True
-    looks_at_all = True
+    label = "Fill gaps"
 
     class Config(MaskCorruption.Config):
-        """Training draws one gap at a random place."""
+        """Settings of the gaps; training draws one gap at a random position."""
 
         name: str = "inpainting"
         low_s: float = Field(0.1, gt=0)
-        """Shortest gap drawn."""
+        """Length of the shortest gap, in seconds."""
         high_s: float = Field(1.6, gt=0)
-        """Longest gap drawn."""
+        """Length of the longest gap, in seconds."""
         edges: Literal["touched", "inside"] = "touched"
-        """Frames that a gap takes: ``touched``, every frame that holds a sample of it (right for
-        audio whose gap is really silent), or ``inside``, the frames whose middle lies in it (the
+        """Frames that belong to a gap: ``touched``, all frames that contain a sample of the gap
+        (for gaps that are silent), or ``inside``, the frames whose middle lies in the gap (the
         paper's protocol on clean files)."""
 
         tones: bool = False
-        """Let tones go on through gaps of up to 0.6 s, which small networks fill with noise: an
-        autoregressive model takes the place of what the network says, below 1.5 kHz and within 80
-        ms of the edges."""
+        """Continue tones through gaps of up to 0.6 s, which small networks fill with noise: an
+        autoregressive model replaces the output of the network below 1.5 kHz and within 80 ms of
+        the edges."""
 
         @model_validator(mode="after")
         def _ascend(self) -> Self:
-            if self.low_s > self.high_s:
-                raise ValueError(
-                    f"low_s ({self.low_s:g}) must not exceed high_s ({self.high_s:g})"
-                )
-            return self
+            return ascending(self, "low_s", "high_s")
 
     class Parameters(FrozenConfig):
-        """Where the gaps are."""
+        """Positions of the gaps."""
 
         gaps_s: tuple[tuple[float, float], ...]
-        """Stretches (start, end) in seconds."""
+        """Gaps (start, end), in seconds."""
 
         @field_validator("gaps_s")
         @classmethod
@@ -75,7 +77,7 @@ class Inpainting(MaskCorruption):
             return tuple(merged)
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
-        """Draw a gap; in short items it takes at most 70 % of the time, so that some is left."""
+        """Draw a gap; in a short item it takes at most 70 % of the time."""
         u, v = torch.rand(2, generator=generator).tolist()
         high = min(self.config.high_s, 0.7 * duration_s)
         low = min(self.config.low_s, high)
@@ -83,7 +85,7 @@ class Inpainting(MaskCorruption):
         start = (duration_s - gap) * v
         return self.Parameters(gaps_s=((start, start + gap),))
 
-    def missing(self, grid: Grid, parameters: Any) -> Tensor:
+    def missing(self, grid: Grid, parameters: Parameters) -> Tensor:
         """Mark the frames of each gap."""
         reach = grid.frame_s / 2 - ROUNDING_S if self.config.edges == "touched" else 0.0
         frames = torch.zeros(len(grid.times_s), dtype=torch.bool)
@@ -91,53 +93,88 @@ class Inpainting(MaskCorruption):
             frames |= (grid.times_s > start - reach) & (grid.times_s < end + reach)
         return frames[None].expand(grid.shape)
 
-    def check(self, parameters: Any, duration_s: float, sample_rate: int) -> None:
-        """Refuse gaps beyond the end, and gaps that leave nothing to restore from."""
-        for start, end in parameters.gaps_s:
-            if end > duration_s + 1 / sample_rate:
-                raise TaskError(
-                    f"the gap {start:g}:{end:g} s does not lie within the audio, "
-                    f"which is {duration_s:g} s long"
-                )
-        if not parameters.gaps_s:
-            raise TaskError("no gap was given: say where content is missing, in seconds")
-        if sum(end - start for start, end in parameters.gaps_s) >= duration_s - 1 / sample_rate:
-            raise TaskError("the gaps cover the whole audio: nothing is left to restore it from")
+    def inspect(self, recording: Recording, given: Parameters | None = None) -> Parameters | None:
+        """Find NaN, silence and noise inside music, stuck samples, repeated packets and clicks.
 
-    def detect(self, blocks: Iterable[Tensor], sample_rate: int) -> Parameters | None:
-        """Find NaN, digital silence inside music, stuck samples and clicks; None: there is none."""
-        samples = 0
+        Returns:
+            The gaps; None if there is none.
+
+        Raises:
+            TaskError: gaps do not lie within the recording, cover all of it, or cannot be found
+                because only the beginning of the recording is available.
+        """
+        if given is None:
+            given = self._found(recording)
+            if given is None:
+                return None
+        if not given.gaps_s:
+            raise TaskError("the list of gaps is empty: specify the missing stretches in seconds")
+        return super().inspect(recording, given)
+
+    def _found(self, recording: Recording) -> Parameters | None:
+        if recording.is_partial:
+            raise TaskError(
+                f"the task `{self.task}` needs the whole recording to find the damage, but a pipe "
+                "can be read only once: specify the damage, or restore a file"
+            )
+        return self._find(recording)
+
+    def _find(self, recording: Recording) -> Parameters | None:
+        from a2sb_tasks.detection.gaps import find_gaps  # takes long to import
+
+        rate, samples = recording.sample_rate, 0
 
         def arrays() -> Iterator[FloatArray]:
             nonlocal samples
-            for block in blocks:
+            for block in recording.raw_blocks():
                 samples += block.shape[-1]
                 yield block.numpy()
 
-        found, margin_s = find_gaps(arrays(), sample_rate), 1 / sample_rate
-        end_s = samples / sample_rate
-        gaps = tuple(
-            (max(0.0, gap.start_s - margin_s), min(end_s, gap.end_s + margin_s)) for gap in found
-        )
-        return self.Parameters(gaps_s=gaps) if gaps else None
+        margin_s, gaps = 1 / rate, []
+        for gap in find_gaps(arrays(), rate):
+            length_ms = 1000 * (gap.end_s - gap.start_s)
+            recording.note(f"{gap.detector} from {gap.start_s:.4f} s, {length_ms:.3g} ms")
+            gaps.append((gap.start_s, gap.end_s))
+        end_s = samples / rate
+        widened = tuple((max(0.0, a - margin_s), min(end_s, b + margin_s)) for a, b in gaps)
+        return self.Parameters(gaps_s=widened) if widened else None
 
-    def polish(
-        self, blocks: Iterable[Tensor], parameters: Any, sample_rate: int, first: int = 0
-    ) -> Iterator[Tensor]:
-        """Carry tones through short gaps, if the configuration asks for it."""
+    def describe(self, parameters: Parameters) -> str:
+        """Describe the number of gaps and their total length."""
+        gaps = parameters.gaps_s
+        total_s = sum(end - start for start, end in gaps)
+        return f"filling {len(gaps)} gap{'s' * (len(gaps) > 1)}, {total_s:.4g} s in all"
+
+    def finisher(self, parameters: Parameters, sample_rate: int) -> Finisher | None:
+        """Return a finisher that continues tones through short gaps if ``tones`` is set."""
         if not self.config.tones:
-            yield from blocks
-            return
-        gaps = short_gaps(parameters.gaps_s, sample_rate)
-        for block in carry((block.numpy() for block in blocks), gaps, sample_rate, first):
-            yield torch.from_numpy(block)
+            return None
+        return Tones(short_gaps(parameters.gaps_s, sample_rate), sample_rate)
 
-    def polish_from(self, parameters: Any, sample_rate: int, sample: int) -> int:
-        """Return where the context of the first gap concerned begins."""
-        if not self.config.tones:
-            return sample
-        return needed_from(short_gaps(parameters.gaps_s, sample_rate), sample_rate, sample)
-
-    def stretches(self, parameters: Any) -> tuple[tuple[float, float], ...]:
-        """Return the gaps themselves."""
+    def stretches(self, parameters: Parameters) -> tuple[tuple[float, float], ...]:
+        """Return the gaps."""
         return tuple(parameters.gaps_s)
+
+
+class Tones(Finisher):
+    """Continues tones through short gaps by an autoregressive model."""
+
+    def __init__(self, gaps: Sequence[Gap], sample_rate: int) -> None:
+        self.gaps, self.sample_rate = gaps, sample_rate
+        self.held_s = most_held(gaps, sample_rate) / sample_rate
+
+    def finish(self, blocks: Iterable[BlockPair], first: int = 0) -> Iterator[BlockPair]:
+        """Continue tones through the gaps after sample ``first``."""
+        damaged = SampleQueue()
+
+        def restored() -> Iterator[FloatArray]:
+            for pair in blocks:
+                damaged.append(pair.damaged)
+                yield pair.restored.numpy()
+
+        for block in carry(restored(), self.gaps, self.sample_rate, first):
+            yield BlockPair(torch.from_numpy(block), damaged.take(block.shape[-1]))
+
+    def needed_from(self, sample: int) -> int:
+        """Return the start of the context of the first gap that contains or follows ``sample``."""
+        return needed_from(self.gaps, self.sample_rate, sample)

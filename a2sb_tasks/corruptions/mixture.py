@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Self
 
 import torch
-from pydantic import Field, model_validator
-from torch import Tensor
+from pydantic import Field, FiniteFloat, model_validator
 
 from a2sb_core.interfaces import (
     AnyCorruption,
     ComponentConfig,
     Corruption,
     Degraded,
+    Finisher,
     FrozenConfig,
     Item,
+    Marks,
     Noise,
+    Recording,
+    Stretches,
     TaskError,
 )
 
 
-class Part(FrozenConfig):
-    """One corruption of a mixture and how often it is drawn."""
+class WeightedCorruption(FrozenConfig):
+    """A corruption of a mixture, and its weight."""
 
     corruption: AnyCorruption
     """The corruption."""
-    weight: float = Field(1.0, ge=0)
-    """How often; weights need not sum to one. 0: the task is served, but not trained on."""
+    weight: FiniteFloat = Field(1.0, ge=0)
+    """Relative frequency in training; 0 serves the task without training on it."""
 
 
-class Mixture(Corruption):
-    """Each training item gets one of the parts; the paper trains half on each of its two tasks."""
+class Mixture(Corruption["Mixture.Parameters"]):
+    """Draws one of several corruptions for each training item; the paper draws two equally."""
 
     task = "mixture"
 
     class Config(ComponentConfig):
-        """What is drawn from."""
+        """Parts of the mixture."""
 
         name: str = "mixture"
-        parts: tuple[Part, ...] = Field(min_length=1)
+        parts: tuple[WeightedCorruption, ...] = Field(min_length=1, max_length=256)
         """Corruptions with their weights."""
 
         @model_validator(mode="after")
@@ -49,16 +51,18 @@ class Mixture(Corruption):
             return self
 
     class Parameters(FrozenConfig):
-        """Which part was drawn, and the parameters of its damage."""
+        """A part of the mixture, and the parameters of its damage."""
 
         part: int
-        """Number of the part."""
+        """Index of the part."""
         inner: Any
-        """Parameters of its damage."""
+        """Parameters of the damage of the part."""
 
     def __init__(self, config: ComponentConfig) -> None:
         super().__init__(config)
         self.parts: list[Corruption] = [part.corruption.build() for part in self.config.parts]
+        self.audio_channels = max(part.audio_channels for part in self.parts)
+        self.context_s = max(part.context_s for part in self.parts)
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
         """Draw a part by weight, then its parameters."""
@@ -66,22 +70,56 @@ class Mixture(Corruption):
         part = int(torch.multinomial(weights, 1, generator=generator))
         return self.Parameters(part=part, inner=self.parts[part].draw(duration_s, generator))
 
-    def degrade(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
+    def degrade(self, item: Item, parameters: Parameters, noise: Noise) -> Degraded:
         """Apply the part that was drawn."""
-        part: int = parameters.part
-        return self.parts[part].degrade(item, parameters.inner, noise)
+        return self.parts[parameters.part].degrade(item, parameters.inner, noise)
 
-    def observe(self, item: Item, parameters: Any, noise: Noise) -> Degraded:
-        """Describe damage of the kind of one part."""
-        part: int = parameters.part
-        return self.parts[part].observe(item, parameters.inner, noise)
+    def observe(self, item: Item, parameters: Parameters, noise: Noise) -> Degraded:
+        """Describe a damaged item by the corruption of the part."""
+        return self.parts[parameters.part].observe(item, parameters.inner, noise)
 
-    def detect(self, blocks: Iterable[Tensor], sample_rate: int) -> Any | None:
-        """Refuse: which part is meant must be said."""
-        raise TaskError(f"say which task is meant: {', '.join(self.tasks())}")
+    def inspect(self, recording: Recording, given: Parameters | None = None) -> Parameters | None:
+        """Let the given part inspect the recording.
+
+        Raises:
+            TaskError: no part is given. Users name a task, and :meth:`for_task` returns its part.
+        """
+        if given is None:
+            raise TaskError(f"specify one of the tasks: {', '.join(self.tasks())}")
+        inner = self.parts[given.part].inspect(recording, given.inner)
+        return None if inner is None else self.Parameters(part=given.part, inner=inner)
+
+    def describe(self, parameters: Parameters) -> str:
+        """Describe the damage by its part."""
+        return self.parts[parameters.part].describe(parameters.inner)
+
+    def marks(self, parameters: Parameters) -> Marks:
+        """Return the marks of the part."""
+        return self.parts[parameters.part].marks(parameters.inner)
+
+    def output_rate(self, parameters: Parameters, sample_rate: int, model_rate: int) -> int:
+        """Return the output rate of the part."""
+        part = self.parts[parameters.part]
+        return part.output_rate(parameters.inner, sample_rate, model_rate)
+
+    def finisher(self, parameters: Parameters, sample_rate: int) -> Finisher | None:
+        """Return the finisher of the part."""
+        return self.parts[parameters.part].finisher(parameters.inner, sample_rate)
+
+    def stretches(self, parameters: Parameters) -> Stretches | None:
+        """Return the stretches of the part."""
+        return self.parts[parameters.part].stretches(parameters.inner)
+
+    def lost(self, parameters: Parameters) -> Stretches:
+        """Return the lost stretches of the part."""
+        return self.parts[parameters.part].lost(parameters.inner)
+
+    def scaled(self, parameters: Parameters) -> dict[str, float]:
+        """Return the known parameters of the part."""
+        return self.parts[parameters.part].scaled(parameters.inner)
 
     def tasks(self) -> tuple[str, ...]:
-        """Names of the tasks of all parts."""
+        """Return the names of the tasks of all parts."""
         return tuple(dict.fromkeys(task for part in self.parts for task in part.tasks()))
 
     def for_task(self, task: str) -> Corruption:

@@ -1,1 +1,1 @@
-"""Built-in metrics."""
+"""Metrics: distances between restored and clean audio."""

@@ -1,4 +1,4 @@
-"""F1 of transcribed notes: what a listener would write down, before and after."""
+"""F1 of the notes that are transcribed from restored and clean audio."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ Notes = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 
 class NoteF1(Metric):
-    """F1 of the notes of the restored audio, those of the truth being right; 1: the same notes.
+    """F1 of the notes of the restored audio relative to those of the truth; 1 for equal notes.
 
-    Both are transcribed by Basic Pitch (Bittner et al. 2022), whose weights come with its package;
-    a note is right if pitch (within half a semitone) and onset agree, as mir_eval counts.
+    Basic Pitch (Bittner et al. 2022), whose package contains its weights, transcribes both. A note
+    is correct if its pitch (within half a semitone) and its onset agree, as in mir_eval.
 
     Raises:
         A2SBError: a package is not installed.
@@ -35,7 +35,7 @@ class NoteF1(Metric):
     higher_is_better = True
 
     class Config(ComponentConfig):
-        """What counts as the same note."""
+        """Tolerance of the comparison of notes."""
 
         name: str = "note_f1"
         onset_s: float = Field(0.05, gt=0)
@@ -51,7 +51,7 @@ class NoteF1(Metric):
 
     @cached_property
     def _model(self) -> Any:
-        logging.disable(logging.WARNING)  # of runtimes that are not installed, and not needed
+        logging.disable(logging.WARNING)  # warnings about optional runtimes
         try:
             from basic_pitch import ICASSP_2022_MODEL_PATH
             from basic_pitch.inference import Model
@@ -71,7 +71,7 @@ class NoteF1(Metric):
 
     def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
         """Compare the mean of the channels of (C, T) recordings."""
-        wanted, found = self._notes_of_truth(truth, sample_rate), self._notes(estimate, sample_rate)
+        wanted, found = self._notes_of_truth(truth, sample_rate), self.notes(estimate, sample_rate)
         if not len(wanted[1]) or not len(found[1]):
             return float(len(wanted[1]) == len(found[1]))
         _, _, f1, _ = self._compare(
@@ -80,13 +80,14 @@ class NoteF1(Metric):
         return float(f1)
 
     def _notes_of_truth(self, truth: Tensor, sample_rate: int) -> Notes:
-        """Transcribe; several systems in a row are compared with the same truth."""
+        """Transcribe the truth once, because several systems are compared with it."""
         key = truth.cpu().numpy().tobytes()
         if self._known is None or self._known[0] != key:
-            self._known = (key, self._notes(truth, sample_rate))
+            self._known = (key, self.notes(truth, sample_rate))
         return self._known[1]
 
-    def _notes(self, wave: Tensor, sample_rate: int) -> Notes:
+    def notes(self, wave: Tensor, sample_rate: int) -> Notes:
+        """Transcribe (C, T) audio."""
         return transcribe(wave, sample_rate, self._model)
 
 
@@ -95,9 +96,9 @@ def transcribe(wave: Tensor, sample_rate: int, model: Any) -> Notes:
     from basic_pitch.inference import predict
 
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "audio.wav"  # it reads files only
+        path = Path(folder) / "audio.wav"  # Basic Pitch reads only files
         soundfile.write(path, wave.mean(dim=0).cpu().numpy(), sample_rate, "FLOAT")
-        with redirect_stdout(io.StringIO()), np.errstate(invalid="ignore"):  # it talks
+        with redirect_stdout(io.StringIO()), np.errstate(invalid="ignore"):  # drop its output
             _, _, events = predict(path, model)
     intervals = np.array([event[:2] for event in events], dtype=np.float64).reshape(-1, 2)
     pitches = np.array([event[2] for event in events], dtype=np.float64)

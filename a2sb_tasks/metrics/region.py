@@ -1,4 +1,4 @@
-"""The part of a recording that was missing: what a metric with ``region: missing`` looks at."""
+"""The missing part of a recording, to which ``region: missing`` restricts a metric."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ Region = Literal["all", "missing"]
 def missing_bins(
     magnitudes: Tensor, sample_rate: int, hop_length: int, parameters: Mapping[str, Any]
 ) -> Tensor | None:
-    """Return the rows and frames of (C, F, W) magnitudes that were missing; None: none known.
+    """Return the missing rows or frames of magnitudes (C, F, W); None if nothing is missing.
 
-    Rows count from ``cutoff_hz`` up; of ``gaps_s``, frames whose middle lies in a gap.
+    These are the rows from ``cutoff_hz`` on, or the frames whose middle lies in one of ``gaps_s``.
     """
     rows, frames = magnitudes.shape[-2:]
     if "cutoff_hz" in parameters:
@@ -31,7 +31,7 @@ def missing_bins(
 
 
 def missing_samples(wave: Tensor, sample_rate: int, parameters: Mapping[str, Any]) -> Tensor | None:
-    """Return what was missing of a waveform (C, T): the highs, or the samples of the gaps."""
+    """Return the missing part of audio (C, T): its high frequencies, or the samples of gaps."""
     if "cutoff_hz" in parameters:
         spectrum = torch.fft.rfft(wave)
         freqs_hz = torch.arange(spectrum.shape[-1]) * sample_rate / wave.shape[-1]

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from a2sb_core.interfaces import ComponentConfig, Metric, Outcome
+from a2sb_tasks.metrics.edges import own_edge_hz
 from a2sb_tasks.metrics.region import Region, missing_bins
 
 
 class SpectralMetric(Metric):
-    """Base: compares magnitudes of STFTs of 2048 samples every 512, at the rate given."""
+    """Base class that compares magnitudes of STFTs at the given sample rate."""
 
     class Config(ComponentConfig):
-        """The STFT, and what of it is compared."""
+        """Settings of the STFT, and the region that is compared."""
 
         n_fft: int = Field(2048, ge=2)
         """Size of the STFT, in samples."""
         hop_length: int = Field(512, ge=1)
-        """Its hop, in samples."""
+        """Hop of the STFT, in samples."""
         region: Region = "all"
-        """``missing`` looks only at the rows from the cutoff up, or at the frames whose middle lies
-        in a gap."""
+        """``missing`` compares only the rows from the cutoff on, or the frames whose middle lies in
+        a gap."""
 
     @abstractmethod
     def compare(self, a: Tensor, b: Tensor) -> float:
         """Compare magnitudes (C, F, W) of the truth and of the estimate."""
 
     def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
-        """Compare (C, T) recordings, all of them."""
+        """Compare recordings (C, T) as a whole."""
         return self.compare(self.magnitudes(truth), self.magnitudes(estimate))
 
     def judge(self, outcome: Outcome) -> float | None:
-        """Compare the region asked for; None where nothing is known to be missing."""
+        """Compare the configured region; None if nothing is known to be missing."""
         if self.config.region == "all":
             return super().judge(outcome)
         a, b = (
             missing_bins(
-                self.magnitudes(wave), outcome.sample_rate, self.config.hop_length,
+                self.magnitudes(wave),
+                outcome.sample_rate,
+                self.config.hop_length,
                 outcome.parameters,
             )
             for wave in (outcome.truth, outcome.estimate)
@@ -67,7 +72,25 @@ class LSD(SpectralMetric):
 
         name: str = "lsd"
         floor: float = Field(1e-10, gt=0)
-        """Powers are raised to it before the logarithm, for digital silence."""
+        """Lower limit of powers before the logarithm, for digital silence."""
+        edge: Literal["nyquist", "own"] = "nyquist"
+        """Highest row that is compared: half the sample rate as in the paper, or that in which the
+        energy of the truth ends. Recordings end anywhere from 13 to 22 kHz, and a difference above
+        the end of one is inaudible, but counts as much as any other."""
+
+        @model_validator(mode="after")
+        def _check(self) -> LSD.Config:
+            if self.edge == "own" and self.region != "all":
+                raise ValueError("edge: `own` goes with region `all`")
+            return self
+
+    def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
+        """Compare recordings (C, T) up to the edge."""
+        a, b = self.magnitudes(truth), self.magnitudes(estimate)
+        if self.config.edge == "own":
+            rows = math.ceil(own_edge_hz(truth, sample_rate) * self.config.n_fft / sample_rate) + 1
+            a, b = a[:, :rows], b[:, :rows]
+        return self.compare(a, b)
 
     def compare(self, a: Tensor, b: Tensor) -> float:
         """Compare magnitudes by (21)."""
@@ -85,14 +108,14 @@ class SiSpec(SpectralMetric):
     LIMIT_DB = 100.0
 
     class Config(SpectralMetric.Config):
-        """What is compared."""
+        """Settings of the compared spectra."""
 
         name: str = "sispec"
         exponent: float = Field(1.0, gt=0)
         """1 compares magnitudes, as (22) does with the A of (6); 2 compares powers."""
 
     def compare(self, a: Tensor, b: Tensor) -> float:
-        """Compare magnitudes by (22); at most ``LIMIT_DB``, which equal ones reach."""
+        """Compare magnitudes by (22); the result is at most ``LIMIT_DB``, also for equal ones."""
         pairs = zip(a.double(), b.double(), strict=True)
         values = [
             ratio_db(x**self.config.exponent, y**self.config.exponent, self.LIMIT_DB)
@@ -102,12 +125,12 @@ class SiSpec(SpectralMetric):
 
 
 def ratio_db(truth: Tensor, estimate: Tensor, limit_db: float) -> Tensor:
-    """Return the scale-invariant ratio of two tensors of one shape in dB, a scalar.
+    """Return the scale-invariant ratio of two tensors of the same shape in dB, a scalar.
 
-    The truth is scaled to fit the estimate best; what is left is the error.
+    The truth is scaled to the best fit to the estimate; the rest is the error.
     """
     scaled = truth * ((truth * estimate).sum() / truth.square().sum().clamp(min=1e-20))
     ratio = scaled.square().sum() / (scaled - estimate).square().sum().clamp(min=1e-20)
-    if torch.equal(truth, estimate):  # silent ones too
+    if torch.equal(truth, estimate):  # also if both are silent
         ratio = torch.full_like(ratio, torch.inf)
     return 10 * torch.log10(ratio.clamp(min=10 ** (-limit_db / 10))).clamp(max=limit_db / 10)

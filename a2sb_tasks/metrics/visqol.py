@@ -1,4 +1,4 @@
-"""ViSQOL (Chinen et al. 2020) in audio mode, through the `visqol-python` port."""
+"""ViSQOL (Chinen et al. 2020) in audio mode, computed by the package `visqol-python`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Visqol(Metric):
     SAMPLE_RATE = 48000
 
     class Config(ComponentConfig):
-        """How channels are taken."""
+        """Treatment of channels."""
 
         name: str = "visqol"
         mono: bool = True
-        """Compare the mean of the channels (one run) instead of each channel."""
+        """Compare the mean of the channels, which takes one run, instead of each channel."""
 
     def check(self) -> None:
         """Load the package."""
@@ -51,8 +51,11 @@ class Visqol(Metric):
         pairs = [
             torchaudio.functional.resample(
                 wave.mean(dim=0, keepdim=True) if self.config.mono else wave,
-                sample_rate, self.SAMPLE_RATE,
-            ).double().numpy()
+                sample_rate,
+                self.SAMPLE_RATE,
+            )
+            .double()
+            .numpy()
             for wave in (truth, estimate)
         ]
         scores = [

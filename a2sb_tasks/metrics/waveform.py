@@ -14,26 +14,26 @@ class SISDR(Metric):
     """Scale-invariant signal-to-distortion ratio in dB (Le Roux et al. 2019).
 
     With a = <s, e>/||s||^2 for truth s and estimate e it is 10 log10(||a s||^2/||a s - e||^2). It
-    asks for the very samples of the truth, phase and all.
+    compares samples, and thus also phases.
     """
 
     higher_is_better = True
     LIMIT_DB = 100.0
 
     class Config(ComponentConfig):
-        """What is compared."""
+        """Region that is compared."""
 
         name: str = "si_sdr"
         region: Region = "all"
-        """``missing`` looks only at what lies above the cutoff, or in the gaps."""
+        """``missing`` compares only the content above the cutoff, or in the gaps."""
 
     def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
-        """Compare (C, T) recordings; within plus and minus ``LIMIT_DB``."""
+        """Compare recordings (C, T); the result is limited to plus and minus ``LIMIT_DB``."""
         pairs = zip(truth.double(), estimate.double(), strict=True)
         return float(torch.stack([ratio_db(s, e, self.LIMIT_DB) for s, e in pairs]).mean())
 
     def judge(self, outcome: Outcome) -> float | None:
-        """Compare the region asked for; None where nothing is known to be missing."""
+        """Compare the configured region; None if nothing is known to be missing."""
         if self.config.region == "all":
             return super().judge(outcome)
         truth, estimate = (

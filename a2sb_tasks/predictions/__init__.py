@@ -1,1 +1,1 @@
-"""Built-in predictions."""
+"""Predictions: the quantity that the network estimates, and its training loss."""

@@ -1,1 +1,1 @@
-"""Presets: whole compositions by name."""
+"""Presets: complete model configurations by name."""

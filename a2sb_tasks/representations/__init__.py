@@ -1,1 +1,1 @@
-"""Built-in representations."""
+"""Representations: maps between audio and rows by frames."""

@@ -1,4 +1,4 @@
-"""The plain two-channel representation of the paper's ablation."""
+"""The complex STFT as two channels, the representation of the paper's ablation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class ComplexSTFT(STFTRepresentation):
     """Real and imaginary part of the STFT as two channels, as in the ablation of section 4.5."""
 
     class Config(STFTRepresentation.Config):
-        """STFT settings."""
+        """Settings of the STFT."""
 
         name: str = "complex_stft"
 

@@ -1,4 +1,4 @@
-"""An invertible constant-Q transform: rows even on a musical scale, all of one frame rate."""
+"""An invertible constant-Q transform: rows on a musical scale, with the same frame rate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import Any, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 from torch import Tensor
 
 from a2sb_core.interfaces import ComponentConfig, Grid, Representation
@@ -15,37 +15,38 @@ Windows = tuple[Tensor, ...]
 
 
 class CQT(Representation):
-    """Nonstationary Gabor frame (Balazs et al. 2011) with windows given in frequency.
+    """Nonstationary Gabor frame (Balazs et al. 2011) with windows defined in frequency.
 
-    Row k lies at f_k = (fs/2) (2^(k/b) - 1)/(2^(K/b) - 1), k = 0 ... K = ``rows`` - 1, b a number
-    of bins per octave. The spacing is close to (f + f_0) ln(2)/b, f_0 = (fs/2)/(2^(K/b) - 1), which
-    is 570 Hz by default: well above f_0 the quality factor is constant, and below it the spacing
-    goes to a constant instead of 0. On the scale p(f) with p(f_k) = k each row has the window
+    Row k has the frequency f_k = (fs/2) (2^(k/b) - 1)/(2^(K/b) - 1), k = 0 ... K = ``rows`` - 1,
+    with b bins per octave. The spacing is close to (f + f_0) ln(2)/b, f_0 = (fs/2)/(2^(K/b) - 1),
+    which is 570 Hz by default: well above f_0 the quality factor is constant, and below it the
+    spacing tends to a constant instead of 0. On the scale p(f) with p(f_k) = k each row has the
+    window
 
         g_k(f) = cos(pi/2 v(|p(f) - k|)),   sum over k of g_k(f)^2 = 1 at every f,
 
-    v being Meyer's polynomial. No window is wider than the frame rate, so that its samples in time
-    hold all of it and the same windows decode exactly: a tight frame, for every length. The audio
-    is continued by its mirror image at both ends.
+    where v is Meyer's polynomial. No window is wider than the frame rate, so that its samples in
+    time are complete and the same windows decode exactly: the transform is a tight frame for every
+    length. The audio is extended by its mirror image at both ends.
 
-    The values are complex: real and imaginary part are the two channels.
+    The values are complex: the two channels are the real and the imaginary part.
     """
 
     class Config(ComponentConfig):
-        """Rows, frames and compression."""
+        """Settings of rows, frames and compression."""
 
         name: str = "cqt"
-        rows: int = Field(256, ge=3)
-        """Rows from DC to half the sample rate."""
-        bins_per_octave: float = Field(48.0, gt=0)
-        """Rows in an octave, but for the lowest; more allow a longer hop."""
-        hop_length: int = Field(64, ge=1)
-        """Samples between frames."""
-        power: float = Field(0.5, gt=0, le=1)
-        """p compresses magnitudes, |z|^p with the phase kept; 1 leaves them. A steady tone of
-        amplitude a has the magnitude a^p in the row at its frequency."""
-        sample_rate: int = Field(44100, gt=0)
-        """Hz of the audio it works on."""
+        rows: int = Field(256, ge=3, le=65_536)
+        """Number of rows from DC to half the sample rate."""
+        bins_per_octave: FiniteFloat = Field(48.0, gt=0, le=65_536)
+        """Number of rows per octave, except for the lowest rows; more rows allow a longer hop."""
+        hop_length: int = Field(64, ge=1, le=2**20)
+        """Number of samples between frames."""
+        power: FiniteFloat = Field(0.5, gt=0, le=1)
+        """Exponent p of the compression of magnitudes, |z|^p, which keeps phases; 1 disables it. A
+        steady tone of amplitude a has the magnitude a^p in the row of its frequency."""
+        sample_rate: int = Field(44100, ge=1000, le=1_000_000)
+        """Sample rate of the audio, in Hz."""
 
         @model_validator(mode="after")
         def _narrow(self) -> Self:
@@ -63,24 +64,24 @@ class CQT(Representation):
             return self
 
     channels = 2
-    REACH = 4.0  # times 1/f_1: seconds in which the longest window has faded below 1e-5
+    REACH = 4.0  # times 1/f_1: seconds after which the longest window is below 1e-5
 
     def __init__(self, config: ComponentConfig) -> None:
         super().__init__(config)
         self.sample_rate, self.rows = self.config.sample_rate, self.config.rows
         self.stride = self.config.hop_length
         self.context = math.ceil(self.REACH * self.sample_rate / float(self._row_hz(1.0)))
-        self._made: tuple[Any, Windows] | None = None  # the last windows: a stream asks again
+        self._made: tuple[Any, Windows] | None = None  # cache of the last windows, for streams
 
     def frames(self, length: int) -> int:
         """Return 1 + ceil(length / hop)."""
         return 1 - -length // self.stride
 
     def grid(self, length: int) -> Grid:
-        """Rows from DC to half the sample rate; frames at multiples of the hop.
+        """Return rows from DC to half the sample rate, and frames at multiples of the hop.
 
-        ``frame_s`` is the time in which the windows of middling rows fade; those of low rows are
-        longer and reach further into a gap.
+        ``frame_s`` is the length of the windows of the middle rows. The windows of low rows are
+        longer and extend further into a gap.
         """
         number = torch.arange(self.frames(length), dtype=torch.float64)
         freqs_hz = self._row_hz(torch.arange(self.rows, dtype=torch.float64))
@@ -122,11 +123,11 @@ class CQT(Representation):
         return self._made[1]
 
     def _make_windows(self, period: int) -> Windows:
-        """Return where each row reads the spectrum, with which weight, and its share in decoding.
+        """Return the bins and weights of each row, and its shares in decoding.
 
-        All three are (F, M) for a period of M frames, with the frequency r modulo M in column r:
-        that is what sampling a row at the frame rate does to its spectrum. The rows at DC and at
-        half the sample rate see negative frequencies too, which fold onto positive ones.
+        All three are (F, M) for a period of M frames. Column r contains the frequency r modulo M,
+        because a row is sampled at the frame rate. The rows at DC and at half the sample rate also
+        contain negative frequencies, which fold onto positive ones.
         """
         row = torch.arange(self.rows, dtype=torch.float64)[:, None]
         top = period // 2 * self.stride  # number of the bin at half the sample rate
@@ -144,7 +145,7 @@ class CQT(Representation):
         return place.clamp(0, top), window.float(), share
 
     def _row_hz(self, number: Tensor | float) -> Tensor:
-        """Return f_k of the class description, of any real k."""
+        """Return f_k of the class description, for any real k."""
         octaves = torch.as_tensor(number, dtype=torch.float64) / self.config.bins_per_octave
         return self.sample_rate / 2 * torch.expm1(math.log(2) * octaves) / self._span
 
@@ -159,12 +160,12 @@ class CQT(Representation):
 
 
 def _meyer(u: Tensor) -> Tensor:
-    """Rise from 0 to 1 with three smooth derivatives at both ends; v(u) + v(1 - u) = 1."""
+    """Return v(u), which rises smoothly from 0 to 1, with v(u) + v(1 - u) = 1."""
     return u**4 * (35 - 84 * u + 70 * u**2 - 20 * u**3)
 
 
 def _powered(x: Tensor, power: float) -> Tensor:
-    """Raise magnitudes to a power; phases stay."""
+    """Raise magnitudes to a power, and keep the phases."""
     if power == 1:
         return x
     magnitude = x.abs()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
+from pydantic import Field, FiniteFloat
 from torch import Tensor
 
 from a2sb_tasks.representations.stft import STFTRepresentation
 
-SMALLEST = 1e-20  # keeps the direction of an empty bin finite; its magnitude is lost
+KNOWN_RESIDUAL = 1e-12
+"""Known bins lie on the unit circle up to rounding; those of a sampler do not."""
+SMALLEST = 1e-20  # keeps the direction of an empty bin finite
 
 
 class Factorized(STFTRepresentation):
@@ -18,20 +23,20 @@ class Factorized(STFTRepresentation):
     """
 
     class Config(STFTRepresentation.Config):
-        """STFT settings, compression, and what is done before decoding."""
+        """Settings of the STFT, the compression, and the refinement of phases."""
 
         name: str = "factorized"
-        power: float = 0.25
-        """p of (7)."""
-        phase_iterations: int = 0
-        """Rounds of the consistency projection of Griffin and Lim (1984) on restored bins before
-        decoding, with everything observed held fast; the paper uses none."""
+        power: FiniteFloat = Field(0.25, gt=0, le=10)
+        """Exponent p of the compression of magnitudes, (7)."""
+        phase_iterations: int = Field(0, ge=0, le=1000)
+        """Number of iterations of the consistency projection of Griffin and Lim (1984) on restored
+        bins before decoding; observed bins are fixed (the paper: 0)."""
 
     channels = 3
 
     @property
     def refine_context(self) -> int:  # type: ignore[override]
-        """Each round carries news over the frames that overlap in audio, there and back."""
+        """Number of frames on each side that the iterations reach through overlapping frames."""
         iterations, n_fft = self.config.phase_iterations, self.config.n_fft
         return int(iterations * 2 * -(-n_fft // (2 * self.config.hop_length)))
 
@@ -44,24 +49,34 @@ class Factorized(STFTRepresentation):
         return self.waveform(self._bins(z), length)
 
     def project(self, z: Tensor) -> Tensor:
-        """Phase orthogonalization, (12) to (16), in closed form; magnitudes are made non-negative.
+        """Orthogonalize the phase, (12) to (16), in closed form; clip magnitudes at 0.
 
         The nearest rotation to R = [[X2, -X3], [X3, X2]] in least squares is R over the norm of
-        (X2, X3): no singular value decomposition is needed. A pair of zeros becomes phase 0.
+        (X2, X3), without a singular value decomposition. A pair of zeros becomes phase 0.
         """
         cos, sin = _unit(z[:, 1], z[:, 2])
         return torch.stack([z[:, 0].clamp(min=0), cos, sin], dim=1)
 
     def phase_residual(self, z: Tensor) -> Tensor:
-        """Err_phase-ortho of (18) for each bin: 2 (sqrt(X2^2 + X3^2) - 1)^2, (B, F, W)."""
+        """Return Err_phase-ortho of (18) of each bin, 2 (sqrt(X2^2 + X3^2) - 1)^2, (B, F, W)."""
         norm = torch.hypot(z[:, 1], z[:, 2])
         return 2 * (norm - 1).square()
 
-    def refine(self, z: Tensor, missing: Tensor | None, length: int) -> Tensor:
-        """Make restored phases agree between overlapping frames and with what was observed.
+    def diagnostics(self, z: Tensor) -> Mapping[str, Tensor]:
+        """Return ``phase_residual`` (18) and ``phase_residual_hz`` of the restored bins."""
+        residual = self.phase_residual(z).detach().float().cpu()
+        restored = (residual > KNOWN_RESIDUAL).nonzero()
+        freqs_hz = self.grid(1).freqs_hz.float().cpu()
+        return {
+            "phase_residual": residual[tuple(restored.T)],
+            "phase_residual_hz": freqs_hz[restored[:, 1]],
+        }
 
-        Each round decodes, encodes again, and keeps the new phases (never the new magnitudes) of
-        the missing bins.
+    def refine(self, z: Tensor, missing: Tensor | None, length: int) -> Tensor:
+        """Make restored phases consistent between overlapping frames and with observed bins.
+
+        Each iteration decodes, encodes again, and keeps the new phases (but not the new magnitudes)
+        of the missing bins.
         """
         if missing is None or self.config.phase_iterations == 0:
             return z
@@ -71,6 +86,7 @@ class Factorized(STFTRepresentation):
         for _ in range(self.config.phase_iterations):
             again = self.spectrum(self.waveform(bins, length))
             turned = again * (magnitude / again.abs().clamp(min=SMALLEST))
+            turned = torch.where(again.abs() < SMALLEST, bins, turned)  # it has no phase
             bins = torch.where(missing, turned, bins)
         return torch.where(missing[:, None], self._factorize(bins), z)
 

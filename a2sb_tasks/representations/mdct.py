@@ -1,4 +1,4 @@
-"""The modified discrete cosine transform: one real channel, no redundancy."""
+"""The modified discrete cosine transform: one real channel without redundancy."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import math
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 from torch import Tensor, nn
 
 from a2sb_core.interfaces import ComponentConfig, Grid, Representation
 
 
 class MDCT(Representation):
-    """Lapped cosine transform with cancellation of time-domain aliases (Princen et al. 1987).
+    """Lapped cosine transform with time-domain alias cancellation (Princen et al. 1987).
 
-    Frame k is made from the 2N samples around sample k N, N = ``rows``:
+    Frame k is computed from the 2N samples around sample k N, N = ``rows``:
 
         X[m] = sqrt(2/N) sum_n w[n] x[n] cos(pi/N (n + (N + 1)/2) (m + 1/2))
 
-    with w[n]^2 + w[n + N]^2 = 1. It is an orthonormal basis: N values for N samples, and decoding
-    is the same sum turned round. Before its start and behind its end the audio counts as silent.
+    with w[n]^2 + w[n + N]^2 = 1. It is an orthonormal basis of N values for N samples, and the
+    transposed sum decodes. The audio counts as silent before its start and after its end.
     """
 
     class Config(ComponentConfig):
-        """Rows, window and compression."""
+        """Settings of rows, window and compression."""
 
         name: str = "mdct"
-        rows: int = Field(1024, ge=2, multiple_of=2)
-        """Rows N, which is also the hop in samples."""
+        rows: int = Field(1024, ge=2, le=2**19, multiple_of=2)
+        """Number of rows N, which is also the hop in samples."""
         window: Literal["sine", "kbd"] = "sine"
-        """``sine``, or ``kbd`` (Kaiser-Bessel derived), which keeps loud tones further apart from
-        what lies far from them."""
-        kbd_alpha: float = Field(4.0, gt=0)
-        """Shape of the window ``kbd``."""
-        power: float = Field(0.5, gt=0, le=1)
-        """p compresses the values, sign(X) |X|^p, for those of music span a hundred dB; 1 leaves
-        them."""
-        sample_rate: int = Field(44100, gt=0)
-        """Hz of the audio it works on."""
+        """Window: ``sine``, or ``kbd`` (Kaiser-Bessel derived), which has less leakage of loud
+        tones to distant frequencies."""
+        kbd_alpha: FiniteFloat = Field(4.0, gt=0, le=1000)
+        """Shape parameter of the window ``kbd``."""
+        power: FiniteFloat = Field(0.5, gt=0, le=1)
+        """Exponent p of the compression of the values, sign(X) |X|^p; 1 disables it. The values of
+        music span a hundred dB."""
+        sample_rate: int = Field(44100, ge=1000, le=1_000_000)
+        """Sample rate of the audio, in Hz."""
 
     channels = 1
     window: Tensor
@@ -58,7 +58,7 @@ class MDCT(Representation):
         return 1 - -length // self.stride
 
     def grid(self, length: int) -> Grid:
-        """Rows at odd multiples of sample rate/(4N); frames at multiples of N samples."""
+        """Return rows at odd multiples of sample rate/(4N), and frames at multiples of N."""
         number = torch.arange(self.frames(length), dtype=torch.float64)
         return Grid(
             sample_rate=self.sample_rate,
@@ -85,7 +85,7 @@ class MDCT(Representation):
         return (late[:, :-1] + early[:, 1:]).flatten(-2)[:, :length]
 
     def _dct4(self, x: Tensor) -> Tensor:
-        """Cosine transform of type IV of (..., N), by an FFT of N/2; its own inverse."""
+        """Apply the cosine transform of type IV to (..., N), by an FFT of N/2; its own inverse."""
         pairs = torch.complex(x[..., ::2], x.flip(-1)[..., ::2])
         y = torch.fft.fft(pairs * self.twiddle, norm="ortho") * self.twiddle
         return torch.stack([y.real, -y.imag.flip(-1)], dim=-1).flatten(-2)
@@ -100,7 +100,7 @@ def _sine(rows: int) -> Tensor:
 
 
 def _kaiser_bessel(rows: int, alpha: float) -> Tensor:
-    """Return the root of the running sum of a Kaiser window, up and down again."""
+    """Return the square root of the cumulative sum of a Kaiser window, and its mirror image."""
     kaiser = torch.kaiser_window(
         rows + 1, periodic=False, beta=math.pi * alpha, dtype=torch.float64
     )

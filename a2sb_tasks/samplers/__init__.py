@@ -1,1 +1,1 @@
-"""Built-in samplers."""
+"""Samplers: algorithms that go from x1 to x0 along a bridge."""

@@ -1,9 +1,9 @@
-"""MultiDiffusion over a stream: the numbers of the whole file in the memory of a few hops.
+"""MultiDiffusion of a stream: the values of the whole file in the memory of a few hops.
 
-Window k at a step needs only windows k-m+1 to k+m-1 of the step before, W = m H. So the file is
-read once, some hops at a time; each time, every step in turn runs the windows that have become
-complete for it and hands the hops that no later window will touch to the next step. Between two
-readings a step holds m-1 hops, all steps together (m-1) S, however long the file is.
+With W = m H, window k at a step depends only on windows k-m+1 to k+m-1 of the previous step. The
+file is therefore read once, some hops at a time. After each read, every step in turn evaluates the
+windows that are complete, and passes the hops that no later window overlaps to the next step.
+Between two reads, each step holds m-1 hops, so that S steps hold (m-1) S hops for any length.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from a2sb_core.interfaces import (
     Bridge,
+    Degraded,
     Denoiser,
     Estimate,
     Frames,
@@ -29,10 +30,10 @@ from a2sb_core.interfaces import (
 
 @dataclass
 class Hop:
-    """One hop of frames on its way through the steps; ``total`` and ``norm`` are the sums of (20).
+    """A hop of frames in flight; ``total`` and ``norm`` are the sums of (20).
 
-    ``is_wanted``: something is missing in it. Its tensors are changed in place: what lives long is
-    allocated once, so that what lives short leaves no holes in memory.
+    ``is_wanted`` is whether it contains missing content. The tensors are modified in place, because
+    repeated allocations of long-lived tensors would fragment the memory.
     """
 
     x1: Tensor
@@ -52,13 +53,13 @@ class Hop:
         self.is_estimated = True
 
     def estimate(self) -> Tensor:
-        """Return the average of the windows; where none was run nothing is missing."""
+        """Return the average of the windows, or x1 if nothing is missing and none was evaluated."""
         if not self.is_estimated:
             return self.x1
         return self.total / self.norm.clamp(min=torch.finfo(self.norm.dtype).tiny)
 
     def move(self, x: Tensor, before: Estimate | None) -> None:
-        """Go on at the next step from ``x``."""
+        """Start the next step at ``x``."""
         self.x.copy_(x)
         self.total.zero_()
         self.norm.zero_()
@@ -72,20 +73,27 @@ class Wavefront(SamplerStream):
     """Runs a :class:`StepSampler` over windows of a stream.
 
     Args:
-        inner: the sampler of the steps.
-        denoiser: of windows (B, ch, F, W).
-        bridge: the process.
-        noise: drawn by place.
-        weights: of the frames of a window, (W,).
-        hop: H frames, a divisor of W.
-        batch: windows to run at once, at most; that many hops are read at a time.
-        on_host: keep the hops in flight in the host's memory.
-        on_frames: as for :meth:`Sampler.stream`.
+        inner: sampler of the steps.
+        denoiser: denoiser of windows (B, ch, F, W).
+        bridge: the random process.
+        noise: noise as a function of place.
+        weights: weights of the frames of a window, (W,).
+        hop: number of frames H between windows, a divisor of W.
+        batch: largest number of windows evaluated at once, and number of hops read at a time.
+        on_host: whether the hops in flight are kept in the memory of the host.
+        on_frames: see :meth:`WindowSampler.stream`.
     """
 
     def __init__(
-        self, inner: StepSampler, denoiser: Denoiser, bridge: Bridge, noise: Noise,
-        weights: Tensor, hop: int, batch: int, on_host: bool = False,
+        self,
+        inner: StepSampler,
+        denoiser: Denoiser,
+        bridge: Bridge,
+        noise: Noise,
+        weights: Tensor,
+        hop: int,
+        batch: int,
+        on_host: bool = False,
         on_frames: OnFrames | None = None,
     ) -> None:
         self.inner, self.denoiser, self.bridge, self.noise = inner, denoiser, bridge, noise
@@ -97,23 +105,32 @@ class Wavefront(SamplerStream):
         self.loose: list[Frames] = []  # frames that do not fill a hop yet
         self.head: list[Frames] = []  # the first window, with which the end is padded
         self.position = 0
+        self.at_once = 1
         self.device = noise.device
 
     def push(self, piece: Frames) -> list[Frames]:
-        """Take frames of x1; a piece after a hole must start at a whole hop."""
+        """Add frames of x1; a piece after omitted frames must start at a multiple of the hop."""
         if piece.start != self.position and (self.loose or piece.start % self.hop):
             raise ValueError(
-                f"frames {self.position} to {piece.start} were left out, not whole hops of "
-                f"{self.hop}"
+                f"frames {self.position} to {piece.start} were omitted, which are not whole hops "
+                f"of {self.hop} frames"
             )
         self.device = piece.x.device
         self._remember_head(piece)
         self._cut(piece)
-        at_once = max(1, self.batch // len(piece.x))
-        return self._run(self.position // self.hop // at_once * at_once)
+        self.at_once = max(1, self.batch // len(piece.x))
+        return self._run(self._arrived(self.position))
+
+    def skip(self, frame: int) -> list[Frames]:
+        """Run the windows before a stretch of omitted frames, so that none waits for its end."""
+        return self._run(self._arrived(frame))
+
+    def _arrived(self, frame: int) -> int:
+        """Return the number of hops before a frame, in whole batches of windows."""
+        return frame // self.hop // self.at_once * self.at_once
 
     def finish(self, frames: int) -> list[Frames]:
-        """Pad the end with the first frames, as Algorithm 1 does, and run what is left."""
+        """Pad the end with the first frames, as in Algorithm 1, and run the remaining windows."""
         if self.position == frames:
             hops = -(-max(0, frames - self.window) // self.hop)
             self._cut(self._padding(frames, self.window + hops * self.hop))
@@ -126,7 +143,7 @@ class Wavefront(SamplerStream):
 
     def _padding(self, frames: int, total: int) -> Frames:
         if not self.head or self.head[0].start != 0:
-            raise ValueError("the first frames, with which the end is padded, were left out")
+            raise ValueError("the first frames, with which the end is padded, were omitted")
         head = _joined(self.head)
         place = torch.arange(frames, total, device=head.x.device) % frames
         return Frames(
@@ -145,7 +162,11 @@ class Wavefront(SamplerStream):
             x1 = self._stored(loose.x[..., place])
             missing = None if loose.missing is None else self._stored(loose.missing[..., place])
             self.flight[0][loose.start // self.hop + j] = Hop(
-                x1, missing, is_wanted, x=self._start(loose, j), total=torch.zeros_like(x1),
+                x1,
+                missing,
+                is_wanted,
+                x=self._start(loose, j),
+                total=torch.zeros_like(x1),
                 norm=torch.zeros_like(x1[0, 0, 0]),
             )
         rest = None if loose.missing is None else loose.missing[..., whole:]
@@ -153,7 +174,7 @@ class Wavefront(SamplerStream):
         self.loose = [left] if left.x.shape[-1] else []
 
     def _wanted(self, loose: Frames, hops: int) -> list[bool]:
-        """Whether anything is missing in each hop; asked once, for a device is waited for."""
+        """Return whether each hop has missing content, by one transfer from the device."""
         if loose.missing is None:
             return [True] * hops
         frames = loose.missing[..., : hops * self.hop].flatten(0, 2).any(dim=0)
@@ -161,16 +182,16 @@ class Wavefront(SamplerStream):
         return answers
 
     def _start(self, loose: Frames, j: int) -> Tensor:
-        """Return x at t = 1 of a hop."""
+        """Return x_t of a hop at t = 1."""
         x1 = loose.x[..., j * self.hop : (j + 1) * self.hop]
         return self._stored(self.bridge.start(x1, self.noise, loose.start + j * self.hop))
 
     def _stored(self, x: Tensor) -> Tensor:
-        """Copy a hop to where those in flight are kept; a view keeps its whole piece in memory."""
+        """Copy a hop to the memory of those in flight; a view would keep its whole piece alive."""
         return x.to("cpu" if self.on_host else x.device, copy=True)
 
     def _run(self, arrived: int, is_last: bool = False) -> list[Frames]:
-        """Run every step on the hops before ``arrived``; return what leaves the last step."""
+        """Run every step on the hops before ``arrived``; return the hops after the last step."""
         restored: list[Frames] = []
         for i, step in enumerate(self.steps):
             stop = arrived if is_last else arrived - self.window // self.hop + 1
@@ -190,10 +211,11 @@ class Wavefront(SamplerStream):
         return restored
 
     def _evaluate(self, i: int, stop: int) -> None:
-        """Run the windows before ``stop`` that are whole and hold something missing."""
+        """Evaluate the complete windows before ``stop`` that have missing content."""
         hops, count = self.flight[i], self.window // self.hop
         whole = (
-            [hops[k + j] for j in range(count)] for k in sorted(hops)
+            [hops[k + j] for j in range(count)]
+            for k in sorted(hops)
             if k < stop and all(k + j in hops for j in range(count))
         )
         windows = [members for members in whole if any(member.is_wanted for member in members)]
@@ -209,25 +231,28 @@ class Wavefront(SamplerStream):
         xt, x1 = self._gathered(windows, "x"), self._gathered(windows, "x1")
         has_regions = windows[0][0].missing is not None
         missing = self._gathered(windows, "missing") if has_regions else None
-        t = step.t.to(xt).expand(len(xt))
-        outputs = self.denoiser(xt, t, x1, missing)
+        outputs = self.denoiser(Degraded(x1, missing).state(xt, step.t))
         for members, output in zip(windows, torch.split(outputs, items), strict=True):
             for j, member in enumerate(members):
                 part = slice(j * self.hop, (j + 1) * self.hop)
                 member.add(output[..., part], self.weights[part])
 
     def _gathered(self, windows: list[list[Hop]], name: str) -> Tensor:
-        """Join a field of the hops of each window; the items of the first window come first."""
+        """Join a field of the hops of each window; the items of the first window are first."""
         joined = [
             torch.cat([getattr(member, name) for member in members], dim=-1) for members in windows
         ]
         return torch.cat(joined).to(self.device)
 
     def _advance(self, hop: Hop, index: int, step: Step) -> None:
-        """Move a hop of which all windows are done to the next time."""
+        """Move a hop, all of whose windows are evaluated, to the next time."""
         x, x0 = self.inner.advance(
-            self.bridge, hop.estimate(), hop.x, hop.x1, hop.missing,
-            replace(step, before=hop.before), self.noise, index * self.hop,
+            self.bridge,
+            hop.estimate(),
+            Degraded(hop.x1, hop.missing).state(hop.x, step.t),
+            replace(step, before=hop.before),
+            self.noise,
+            index * self.hop,
         )
         hop.move(x, Estimate(step.t, x0) if self.inner.looks_back else None)
 
@@ -242,7 +267,7 @@ def _joined(pieces: list[Frames]) -> Frames:
 
 
 def _shortened(piece: Frames, end: int) -> Frames:
-    """Drop frames from ``end`` on."""
+    """Remove the frames from ``end`` on."""
     n = end - piece.start
     missing = None if piece.missing is None else piece.missing[..., :n]
     return Frames(piece.start, piece.x[..., :n], missing)

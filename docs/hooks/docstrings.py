@@ -1,4 +1,4 @@
-"""Turns docstrings into what the site's reader of docstrings understands."""
+"""Adapts docstrings to the parser of the site."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXAMPLE = re.compile(r"^(\s*)Example:$", re.MULTILINE)
 
 
 class Docstrings(griffe.Extension):
-    """Roles become code, and an example a section of examples."""
+    """Turns roles into code, and `Example:` into a section of examples."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Rewrite the docstring of an object."""

@@ -1,8 +1,8 @@
-"""What pages tell of the code is made from the code: a line `<!-- what: name -->` is replaced.
+"""Generates parts of pages from the code, in place of lines such as `<!-- kind: bridge -->`.
 
 | line | becomes |
 |---|---|
-| `kind: bridge` | what there is of the kind, its laws, and a complete component with its test |
+| `kind: bridge` | the components of the kind, its laws, and an example with its test |
 | `components: bridge` | every registered component of the kind, with its settings |
 | `fields: train` | the fields of a configuration and of those inside it |
 | `commands: all` | every command with its options |
@@ -12,10 +12,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-import json
 import re
-import types
-import typing
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,13 +21,21 @@ import typer
 from mkdocs.structure.files import Files
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import to_jsonable_python
 from typer.main import get_command
 
 from a2sb_core.cli import app
-from a2sb_core.config.component import ComponentField
-from a2sb_core.config.evaluate import EvaluateConfig
-from a2sb_core.config.run import ModelConfig, TrainConfig
+from a2sb_core.config.chain import ChainConfig
+from a2sb_core.config.description import (
+    default_of,
+    docstring,
+    inner_models,
+    model_of,
+    one_line,
+    values_of,
+)
+from a2sb_core.config.evaluation import EvaluateConfig
+from a2sb_core.config.model import ModelConfig
+from a2sb_core.config.training import TrainConfig
 from a2sb_core.plugins import Entry, default_registry
 from a2sb_core.plugins.skeleton import skeleton
 from a2sb_core.testing import laws
@@ -38,18 +43,15 @@ from a2sb_core.testing import laws
 ROOT = Path(__file__).parents[2]
 LINE = re.compile(r"^<!-- (\w+): ([\w-]+) -->$", re.MULTILINE)
 CONFIGURATIONS: dict[str, type[BaseModel]] = {
-    "train": TrainConfig, "model": ModelConfig, "evaluate": EvaluateConfig,
+    "train": TrainConfig,
+    "model": ModelConfig,
+    "evaluate": EvaluateConfig,
+    "chain": ChainConfig,
 }
-WORDS = {int: "integer", float: "number", str: "text", bool: "true or false", Path: "path",
-         dict: "mapping", Any: "anything", types.NoneType: "null"}
-LIMITS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤", "multiple_of": "a multiple of",
-          "min_length": "at least"}
-ROLE = re.compile(r":(?:class|func|meth|attr|data|mod):`~?([^`]+)`")
-SECTION = re.compile(r"^(Args|Attributes|Example|Raises|Returns):", re.MULTILINE)
 
 
 def on_files(files: Files, **_: Any) -> None:
-    """Replace the lines of pages that ask for something generated."""
+    """Replace the placeholder lines of all pages."""
     for file in files.documentation_pages():
         text = file.content_string
         if LINE.search(text):
@@ -57,14 +59,20 @@ def on_files(files: Files, **_: Any) -> None:
 
 
 def kind_section(kind: str) -> str:
-    """Tell what there is of a kind, its laws, and show what `a2sb plugins new` writes."""
+    """List the components and the laws of a kind, and show what `a2sb plugins new` writes."""
     name = f"my_{kind}"
     files = skeleton(name, kind)
     module, test = (files[path] for path in (f"a2sb_{name}/{name}.py", f"tests/test_{name}.py"))
-    there = ", ".join(f"[`{e.name}`](reference/components.md#{kind}-{e.name})"
-                      for e in _entries(kind))
-    lines = [f"There are: {there}.", _code("python", module), "Its test:", _code("python", test),
-             f"??? note \"The laws of a {kind}\"\n"]
+    there = ", ".join(
+        f"[`{e.name}`](reference/components.md#{kind}-{e.name})" for e in _entries(kind)
+    )
+    lines = [
+        f"Built in: {there}.",
+        _code("python", module),
+        "Its test:",
+        _code("python", test),
+        f'??? note "The laws of a {kind}"\n',
+    ]
     lines += [f"    - `{law.name}`: {_inline(law.statement)}" for law in laws(kind)]
     return "\n\n".join(lines[:5]) + "\n" + "\n".join(lines[5:]) + "\n"
 
@@ -78,9 +86,9 @@ def components(kind: str) -> str:
         parts += [
             f"### {entry.name} {{#{kind}-{entry.name}}}",
             f"{_sentence(entry.summary)} [`{component.__name__}`](../../{place})",
-            _docstring(component),
+            docstring(component),
         ]
-        for path, model in _inside(component.Config):
+        for path, model in inner_models(component.Config):
             parts += [f"In `{'.'.join(path)}`:" if path else "", _fields(model)]
         damage = getattr(component, "Parameters", None)
         if isinstance(damage, type) and issubclass(damage, BaseModel) and damage.model_fields:
@@ -89,12 +97,12 @@ def components(kind: str) -> str:
 
 
 def fields(name: str) -> str:
-    """Describe a configuration, and all that are inside it."""
+    """Describe a configuration and the configurations inside it."""
     parts = []
-    for path, model in _inside(CONFIGURATIONS[name]):
+    for path, model in inner_models(CONFIGURATIONS[name]):
         heading = ".".join((name, *path))
         anchor = heading.replace(".", "-")
-        parts += [f"### {heading} {{#{anchor}}}", _docstring(model), _fields(model, anchor)]
+        parts += [f"### {heading} {{#{anchor}}}", docstring(model), _fields(model, anchor)]
     return "\n\n".join(parts)
 
 
@@ -104,9 +112,12 @@ def commands(_: str) -> str:
     for name, command in _commands(get_command(app), "a2sb"):
         context = typer.Context(command, info_name=name)
         records = [parameter.get_help_record(context) for parameter in command.params]
-        rows = [(f"`{names}`", _inline(told)) for names, told in filter(None, records)]
-        parts += [f"## {name}", inspect.cleandoc(command.help or ""),
-                  _table(("argument or option", "what it does"), rows)]
+        rows = [(f"`{names}`", _inline(text)) for names, text in filter(None, records)]
+        parts += [
+            f"## {name}",
+            inspect.cleandoc(command.help or ""),
+            _table(("argument or option", "meaning"), rows),
+        ]
     return "\n\n".join(parts)
 
 
@@ -126,87 +137,28 @@ def _entries(kind: str) -> tuple[Entry, ...]:
     return tuple(entry for entry in default_registry().entries(kind) if entry.builtin)
 
 
-def _inside(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
-    """Find the configurations that the fields of one hold, which no component is."""
-    yield path, model
-    for name, field in model.model_fields.items():
-        inner = _model_of(field.annotation)
-        if inner is not None and not _kind(field.metadata):
-            yield from _inside(inner, (*path, name))
-
-
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = [_model_of(inner) for inner in typing.get_args(annotation)]
-    return next((one for one in found if one is not None and "name" not in one.model_fields), None)
-
-
 def _fields(model: type[BaseModel], anchor: str = "") -> str:
     rows = [
         (f"`{name}`", _value(name, field, anchor), _inline(field.description or ""))
-        for name, field in model.model_fields.items() if name != "name"
+        for name, field in model.model_fields.items()
+        if name != "name"
     ]
-    return _table(("field", "value", "what it is"), rows) if rows else "No settings."
+    return _table(("field", "value", "meaning"), rows) if rows else "No settings."
 
 
 def _value(name: str, field: FieldInfo, anchor: str) -> str:
-    text = _type(field.annotation, field.metadata)
-    if anchor and _model_of(field.annotation) and not _kind(field.metadata):
+    text = values_of(field, lambda kind: f"[{kind}](components.md#{kind})")
+    if anchor and model_of(field):
         text = f"[{text}](#{anchor}-{name})"
-    text += "".join(f", {limit}" for limit in _limits(field.metadata))
-    if field.is_required():
+    default = default_of(field)
+    if default is None:
         return f"{text}, required"
-    default = to_jsonable_python(field.get_default(call_default_factory=True))
-    if isinstance(default, dict) and default:
-        return text
-    return f"{text}, by default `{json.dumps(default, ensure_ascii=False)}`"
-
-
-def _type(annotation: Any, metadata: Any = ()) -> str:
-    """Say in words what a field takes."""
-    if kind := _kind(metadata):
-        return f"[{kind}](components.md#{kind})"
-    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return _type(inner[0], annotation.__metadata__)
-    if origin is typing.Literal:
-        return " or ".join(f"`{value}`" for value in inner)
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join(_type(one) for one in inner)
-    if origin is tuple and inner[-1] is ...:
-        return f"list of {_type(inner[0])}"
-    if origin is tuple:
-        return "[" + ", ".join(_type(one) for one in inner) + "]"
-    if origin is dict:
-        return f"mapping of {_type(inner[0])} to {_type(inner[1])}"
-    return WORDS.get(annotation, "mapping")
-
-
-def _kind(metadata: Any) -> str:
-    return next((one.kind for one in metadata if isinstance(one, ComponentField)), "")
-
-
-def _limits(metadata: Any) -> Iterator[str]:
-    for one in metadata:
-        for name, words in LIMITS.items():
-            value = getattr(one, name, None)
-            if value is not None and not isinstance(one, ComponentField):
-                yield f"{words} {value:g}"
-
-
-def _docstring(thing: Any) -> str:
-    text = inspect.cleandoc(thing.__doc__ or "")
-    return _roles(SECTION.split(text)[0].strip())
+    return text if default.startswith('{"') else f"{text}, by default `{default}`"
 
 
 def _inline(text: str) -> str:
-    """Return a text for a cell of a table."""
-    return _roles(" ".join(text.split())).replace("|", "\\|")
-
-
-def _roles(text: str) -> str:
-    return ROLE.sub(r"`\1`", text)
+    """Return a text as the cell of a table."""
+    return one_line(text).replace("|", "\\|")
 
 
 def _sentence(text: str) -> str:

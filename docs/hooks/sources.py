@@ -1,7 +1,8 @@
-"""Pages of the files outside of docs/ that pages link to, so that these links work on the site.
+"""Adds pages for files outside of docs/ to which pages link, so that the links work on the site.
 
-On a code host the links are those of the repository; here each leads to a page with the text of
-the file, or of the files of a folder. What is not there stays as it is, and the build refuses it.
+On a code host, the links lead to the files of the repository. On the site, each link leads to a
+page with the text of the file, or of the files of the folder. A link to a missing file stays
+unchanged, and the build refuses it.
 """
 
 from __future__ import annotations
@@ -24,18 +25,21 @@ ROOT = Path(__file__).parents[2]
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add a page for every file or folder of the repository that a page links to."""
     wanted = {
-        path for file in files.documentation_pages()
+        path
+        for file in files.documentation_pages()
         for _, path in _outside(file.content_string, file.src_uri)
     }
     for path in sorted(wanted):
-        files.append(File.generated(
-            config, _page_of(path), content=_text(path), inclusion=InclusionLevel.NOT_IN_NAV
-        ))
+        files.append(
+            File.generated(
+                config, _page_of(path), content=_text(path), inclusion=InclusionLevel.NOT_IN_NAV
+            )
+        )
     return files
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
-    """Let links into the repository lead to the pages of its files."""
+    """Point links into the repository to the pages of its files."""
     for target, path in set(_outside(markdown, page.file.src_uri)):
         up = "../" * page.file.src_uri.count("/")
         markdown = markdown.replace(f"]({target}", f"]({up}{_page_of(path)}")
@@ -43,7 +47,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def _outside(markdown: str, page: str) -> Iterator[tuple[str, Path]]:
-    """Find links out of docs/ to what there is: as written, and the path in the repository."""
+    """Yield links out of docs/ to existing files: as written, and as a path in the repository."""
     for match in LINK.finditer(markdown):
         path = Path(os.path.normpath(ROOT / "docs" / Path(page).parent / match["target"]))
         if path.exists() and ROOT / "docs" not in path.parents and ROOT in path.parents:

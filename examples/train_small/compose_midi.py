@@ -75,7 +75,7 @@ PERCUSSION = (37, 39, 56, 60, 61, 62, 63, 64, 65, 67, 69, 70, 75, 76, 80, 81)
 
 @dataclass(frozen=True)
 class Style:
-    """What a style may use: tempo range (quarter notes a minute), programs and drum kits."""
+    """A style: range of the tempo (quarter notes per minute), programs and drum kits."""
 
     tempo: tuple[int, int]
     chords: Sequence[int]
@@ -123,7 +123,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Piece:
-    """A composed piece: tempo in quarter notes a minute, parts and notes.
+    """A composed piece: tempo in quarter notes per minute, parts and notes.
 
     ``setup`` holds the program, volume, pan, reverb and chorus (0..127 each) of every channel.
     """

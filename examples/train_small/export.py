@@ -1,9 +1,9 @@
-"""Make the folder that is shipped from a trained model: the weights in 16 bits, the settings anew.
+"""Write the shipped model folder from a trained model: 16-bit weights and current settings.
 
     python examples/train_small/export.py runs/small/model examples/train_small/train_small.yaml OUT
 
-The weights come from the trained folder, representation, sampler and the like from the ``model``
-part of the configuration, so that steps chosen after training need no training of their own.
+The weights come from the trained folder. Representation, sampler and other settings come from the
+``model`` part of the configuration, so that another number of steps needs no new training.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from a2sb_core.config.load import load_yaml, validate
-from a2sb_core.config.run import ModelConfig
-from a2sb_core.engine.checkpoint import load_model, save_model
-from a2sb_core.engine.model import Model
+from a2sb_core.config.loading import load_yaml, validate
+from a2sb_core.config.model import ModelConfig
+from a2sb_core.models.folder import save_model
+from a2sb_core.models.loading import load_model
+from a2sb_core.models.model import Model
 
 
 def main() -> None:

@@ -9,8 +9,11 @@ the treble. The real music comes from the packages that ``tracks.yaml`` names; t
 composed by ``compose_midi.py`` and played by fluidsynth with free soundfonts. The same seed and the
 same package versions give the same files.
 
-It needs a Debian system with ``apt-get`` (with package lists), ``dpkg`` and ``fluidsynth``, and the
-Python packages numpy, soundfile, soxr and PyYAML. No administrator rights are needed.
+It also writes ``OUT/TABLE.md``: what the set contains, by group.
+
+It needs a Debian system with ``apt-get`` (with package lists), ``dpkg``, ``fluidsynth`` and
+``openmpt123``, and the Python packages numpy, soundfile, soxr and PyYAML. No administrator rights
+are needed.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import csv
 import os
 import random
 import shutil
+import statistics
 import subprocess
 import sys
 import zipfile
@@ -37,6 +41,7 @@ import yaml
 TOOLS = {
     "apt-get": "it fetches the packages, so this script needs Debian or a derivative",
     "dpkg": "it unpacks the packages",
+    "openmpt123": "it plays the modules; install the package openmpt123",
     "fluidsynth": "it renders the composed pieces; install the package fluidsynth",
 }
 MIN_BANDWIDTH_HZ = 15_000.0
@@ -49,12 +54,12 @@ HEADER = ("split", "file_path", "duration", "sample_rate", "group")
 
 
 class DataError(RuntimeError):
-    """Raised when the training set cannot be built; the message says what to do."""
+    """Raised when the training set cannot be built; the message states a remedy."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """One real track: the files that are added up to make it, and its attribution."""
+    """A real track: the files that are mixed, and its attribution."""
 
     package: str
     files: tuple[Path, ...]
@@ -88,6 +93,8 @@ class Row:
     sample_rate: int
     group: str
     credit: str
+    author: str
+    spectrum: audio_tools.Spectrum | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +194,7 @@ def load_soundfonts(catalogue: dict[str, Any], downloads: Path) -> list[Soundfon
 
 
 def store(wave: audio_tools.Wave, path: Path, row: Row, rate_limit: int) -> Row | None:
-    """Write a waveform unless it is too dull to learn from, and complete its manifest row.
+    """Write a waveform unless its high frequencies are too weak, and complete its manifest row.
 
     ``rate_limit`` (Hz) is the rate at which the audio was stored at its source. Returns ``None``
     when the bandwidth is under 15 kHz or the energy above 12 kHz under -45 dB of the total.
@@ -200,7 +207,7 @@ def store(wave: audio_tools.Wave, path: Path, row: Row, rate_limit: int) -> Row 
     audio_tools.write_pcm16(path, wave)
     duration = round(len(wave) / audio_tools.SAMPLE_RATE, 3)
     rate = audio_tools.true_rate(spectrum)
-    return replace(row, duration=duration, sample_rate=rate)
+    return replace(row, duration=duration, sample_rate=rate, spectrum=spectrum)
 
 
 def prepare_track(track: Track, out: Path) -> Row | None:
@@ -221,7 +228,7 @@ def prepare_track(track: Track, out: Path) -> Row | None:
     relative = f"real/{track.name}.wav"
     credit = f"{track.title}, by {track.author}, {track.licence} (package {track.package})"
     rate_limit = audio_tools.source_rate(track.files[0])
-    row = Row(track.split, relative, 0.0, 0, "real", credit)
+    row = Row(track.split, relative, 0.0, 0, "real", credit, track.author)
     return store(wave, out / relative, row, rate_limit)
 
 
@@ -236,7 +243,7 @@ def render_piece(job: RenderJob) -> Row | None:
         f"piece {job.seed} ({piece.style}) of compose_midi.py, Apache-2.0, played with "
         f"{job.soundfont.title} ({job.soundfont.licence}, package {job.soundfont.package})"
     )
-    row = Row("train", relative, 0.0, 0, "rendered", credit)
+    row = Row("train", relative, 0.0, 0, "rendered", credit, job.soundfont.title)
     return store(wave, job.out / relative, row, audio_tools.SAMPLE_RATE)
 
 
@@ -288,6 +295,27 @@ def write_attribution(path: Path, rows: Sequence[Row], fonts: Sequence[Soundfont
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def write_table(path: Path, rows: Sequence[Row]) -> None:
+    """Write what the set contains as a Markdown table; levels and bandwidths are medians."""
+    lines = ["| group | files | hours | by | bandwidth | side / middle | above 12 kHz |"]
+    lines += ["|" + "---|" * 7]
+    for group, by in (("real", "composers"), ("rendered", "soundfonts")):
+        chosen = [row for row in rows if row.group == group and row.spectrum]
+        if not chosen:
+            continue
+        spectra = [row.spectrum for row in chosen if row.spectrum]
+        hours = sum(row.duration for row in chosen) / 3600
+        bandwidth, side, high = (
+            statistics.median(getattr(one, name) for one in spectra)
+            for name in ("bandwidth_hz", "side_db", "high_band_db")
+        )
+        lines.append(
+            f"| {group} | {len(chosen)} | {hours:.2f} | {len({row.author for row in chosen})} {by} "
+            f"| {bandwidth / 1000:.1f} kHz | {side:.1f} dB | {high:.1f} dB |"
+        )
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
 def build(out: Path, downloads: Path, hours: float, seed: int, workers: int) -> list[Row]:
     """Build the whole training set in ``out`` and return its manifest rows.
 
@@ -313,12 +341,13 @@ def build(out: Path, downloads: Path, hours: float, seed: int, workers: int) -> 
         rendered = prepare_rendered(render_jobs(fonts, seed, out), hours, pool)
     rows = real + rendered
     write_attribution(out / "ATTRIBUTION.md", rows, fonts)
+    write_table(out / "TABLE.md", rows)
     write_manifest(out / "manifest.csv", rows)
     return rows
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns 0, or 1 after printing why the set could not be built."""
+    """Run the command line; return 0, or 1 after an error, which is printed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("out", type=Path, help="folder of the training set")
     parser.add_argument("--hours", type=float, default=5.0, help="hours of rendered music")
@@ -328,14 +357,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     downloads = args.downloads or args.out / "downloads"
     try:
-        rows = build(args.out, downloads, args.hours, args.seed, args.workers)
+        build(args.out, downloads, args.hours, args.seed, args.workers)
     except (DataError, audio_tools.AudioToolError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    for group in ("real", "rendered"):
-        seconds = sum(row.duration for row in rows if row.group == group)
-        files = sum(row.group == group for row in rows)
-        print(f"{group}: {files} files, {seconds / 3600.0:.2f} hours")
+    print((args.out / "TABLE.md").read_text(encoding="utf-8"), end="")
     return 0
 
 

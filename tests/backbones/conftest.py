@@ -12,8 +12,14 @@ from a2sb_backbones.rope_unet import RoPEUNet
 
 GOLDEN = Path(__file__).parent / "golden"
 TINY = {
-    "widths": (8, 8, 16), "attention_levels": (1,), "heads": 2, "res_blocks": 1, "groups": 4,
-    "time_channels": 8, "band_channels": 4, "dropout": 0.0,
+    "widths": (8, 8, 16),
+    "attention_levels": (1,),
+    "heads": 2,
+    "res_blocks": 1,
+    "groups": 4,
+    "time_channels": 8,
+    "band_channels": 4,
+    "dropout": 0.0,
 }
 
 

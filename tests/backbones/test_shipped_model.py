@@ -1,31 +1,23 @@
 import importlib.resources
 
-import pytest
 import soundfile
 import torch
 
 from a2sb_core import Restorer
 
-DAMAGE = {
-    "bandwidth": {"task": "bandwidth", "cutoff_hz": 4000.0},
-    "inpaint": {"task": "inpaint", "gaps_s": [(1.0, 1.3)]},
-}
+RATE = 44100
 
 
-@pytest.fixture(scope="module")
-def clip():
-    path = importlib.resources.files("a2sb_core.cli") / "demo_clip.ogg"
+def test_half_precision_moves_a_restored_clip_by_less_than_40_db():
+    """One step on half a second: bfloat16 is slow on processors that have no unit for it."""
+    path = importlib.resources.files("a2sb_core.demo") / "clip.ogg"
     with path.open("rb") as file:
-        wave, rate = soundfile.read(file, dtype="float32", always_2d=True, stop=2 * 44100)
-    assert rate == 44100
-    return torch.from_numpy(wave.T[:1].copy())
-
-
-@pytest.mark.parametrize("task", DAMAGE)
-def test_half_precision_moves_a_restored_clip_by_less_than_40_db(clip, task):
+        wave, _ = soundfile.read(file, dtype="float32", always_2d=True, stop=RATE // 2)
+    clip = torch.from_numpy(wave.T[:1].copy())
     exact, coarse = (
-        Restorer.from_pretrained("small", device="cpu", precision=precision)
-        .restore(clip, 44100, **DAMAGE[task])
+        Restorer.from_pretrained("small", device="cpu", precision=precision).restore(
+            clip, RATE, task="bandwidth", cutoff_hz=4000.0, steps=1
+        )
         for precision in ("fp32", "bf16")
     )
     moved_db = 20 * torch.log10((coarse - exact).norm() / exact.norm())

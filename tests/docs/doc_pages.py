@@ -1,4 +1,4 @@
-"""The code blocks of the pages that people read, and what kind of block each is."""
+"""The pages that people read, and their code blocks."""
 
 import re
 import shlex
@@ -7,84 +7,68 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+CALL = re.compile(r"(\$ )?([A-Z_0-9]+=\S+ )*\S*(a2sb|python|make|pip)\b")
+
 ROOT = Path(__file__).parents[2]
 PAGES = [
-    ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "examples").rglob("README.md")),
 ]
-PROGRAMS = {
-    "a2sb", "accelerate", "make", "pip", "pytest", "python", ".ci/run", ".venv/bin/python",
-    ".venv/bin/ruff", "arecord", "aplay", "docker", "ray",
-}
-FILE = re.compile(r"# ([\w./-]+\.(?:py|yaml|toml))\n")
-END = {"|", ">"}
 
 
 @dataclass(frozen=True)
 class Block:
-    """A code block: its page by its path in the repository, its place and what stands in it."""
+    """A code block: its page, its first line, its language and its text."""
 
-    page: str
+    page: Path
     line: int
     language: str
     text: str
 
     def __str__(self):
-        return f"{self.page}:{self.line}"
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     @property
     def file(self):
-        """The path that the first line names, of a block that is a file."""
-        named = FILE.match(self.text)
+        """The path in the first line of a block that is a file, such as ``# a2sb_x/plugin.py``."""
+        named = re.match(r"# ([\w./-]+\.\w+)\n", self.text)
         return named and named[1]
 
-    @property
-    def kind(self):
-        """One of commands, file, python, yaml; or shown: what no general rule can check."""
-        if self.language in ("python", "yaml", "toml"):
-            return "file" if self.file else self.language
-        lines = commands(self.text)
-        known = [words[0] in PROGRAMS for line in lines for words in line[:1] if words]
-        return "commands" if known and all(known) else "shown"
+
+def tokens(page):
+    return MarkdownIt().enable("table").parse(page.read_text(encoding="utf8"))
 
 
-def blocks(page):
-    """Return the code blocks of a page, fenced and indented."""
-    tokens = MarkdownIt().parse(page.read_text(encoding="utf-8"))
-    return [
-        Block(str(page.relative_to(ROOT)), token.map[0] + 1, token.info.strip(), token.content)
-        for token in tokens if token.type in ("fence", "code_block")
+def blocks(language=None):
+    """Return the code blocks of all pages, or those of one language."""
+    found = [
+        Block(page, token.map[0] + 1, token.info.strip(), token.content)
+        for page in PAGES
+        for token in tokens(page)
+        if token.type in ("fence", "code_block")
     ]
-
-
-def every_block(kind=None):
-    """Return the blocks of all pages, or those of one kind."""
-    found = [block for page in PAGES for block in blocks(page)]
-    return [block for block in found if kind in (None, block.kind)]
-
-
-def of_page(name, kind):
-    """Return the blocks of one page and kind."""
-    return [block for block in blocks(ROOT / name) if block.kind == kind]
+    return [block for block in found if language in (None, block.language)]
 
 
 def commands(text):
-    """Split a script into lines of commands: a pipe has several, `> FILE` is one of its own."""
-    lines = []
+    """Return the commands of a script as lists of words; those of a pipe are separate.
+
+    Lines that do not call the project, such as output, are left out.
+    """
+    found = []
     for line in text.replace("\\\n", " ").splitlines():
-        try:
-            lexer = shlex.shlex(line, posix=True, punctuation_chars="|>")
-            lexer.whitespace_split = True
-            words = list(lexer)
-        except ValueError:
-            return [[[line]]]
-        parts = [[]]
+        if not CALL.match(line):
+            continue
+        words = shlex.shlex(line.removeprefix("$ "), posix=True, punctuation_chars="|>&;")
+        words.whitespace_split = True
+        command = []
         for word in words:
-            if word == "|":
-                parts.append([])
+            if set(word) <= set("|>&;"):
+                found.append(command)
+                command = []
             else:
-                parts += [[word]] if word == ">" else []
-                parts[-1] += [] if word == ">" else [word]
-        if parts[0]:
-            lines.append(parts)
-    return lines
+                command.append(word)
+        found.append(command)
+    return [command for command in found if command]

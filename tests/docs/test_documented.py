@@ -11,10 +11,12 @@ from typer.main import get_command
 
 import a2sb_core.interfaces as interfaces
 from a2sb_core.cli import app
-from a2sb_core.config.component import ComponentConfig, FrozenConfig
-from a2sb_core.config.evaluate import EvaluateConfig
-from a2sb_core.config.run import ModelConfig, TrainConfig
-from a2sb_core.plugins import default_registry, hookspecs
+from a2sb_core.config.evaluation import EvaluateConfig
+from a2sb_core.config.model import ModelConfig
+from a2sb_core.config.training import TrainConfig
+from a2sb_core.plugins import default_registry
+from a2sb_core.plugins import hooks as hookspecs
+from a2sb_core.plugins.component_config import ComponentConfig, FrozenConfig
 from a2sb_core.plugins.registry import KINDS, RESOURCE_KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -85,6 +87,15 @@ def test_every_kind_has_its_place_in_the_guide_and_a_complete_example(kind):
     assert any(">>> class" in (ast.get_docstring(node) or "") for node in classes)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_built_in_component_has_a_line_in_the_reference(kind):
+    text = (DOCS / "reference" / "components.md").read_text(encoding="utf-8")
+    section = text[text.index(f"{{#{kind}}}") : text.index(f"<!-- components: {kind} -->")]
+    for entry in default_registry().entries(kind):
+        if entry.builtin:
+            assert f"| `{entry.name}` | {entry.summary} |" in section
+
+
 def interface_of(kind):
     name = "AudioRestorer" if kind == "restorer" else kind.capitalize()
     assert getattr(interfaces, name).kind == kind
@@ -112,8 +123,11 @@ def commands():
     group = get_command(app)
     for name, command in group.commands.items():
         inner = getattr(command, "commands", None)
-        yield from ([(f"{name} {one}", command) for one, command in inner.items()]
-                    if inner else [(name, command)])
+        yield from (
+            [(f"{name} {one}", command) for one, command in inner.items()]
+            if inner
+            else [(name, command)]
+        )
 
 
 @pytest.mark.parametrize("name,command", [*commands()], ids=[name for name, _ in commands()])

@@ -63,30 +63,14 @@ def test_the_level_falls_by_the_slope(slope_db):
     assert falls == pytest.approx([slope_db] * 2, abs=2)
 
 
-@pytest.mark.parametrize("length", [1, 100, 1024, 2049, 30_001])
-@pytest.mark.parametrize("channels", [1, 2])
-def test_length_and_channels_stay(length, channels):
-    wave = limited(4000, max(length, 2), channels)[:, :length]
-    restored = extend(wave, 4000)
-    assert restored.shape == (channels, length)
-    assert torch.isfinite(restored).all()
-
-
-def test_the_input_stays_as_it_is():
-    wave = limited(4000)
-    kept = wave.clone()
-    extend(wave, 4000)
-    assert torch.equal(wave, kept)
-
-
 def test_a_cutoff_beyond_the_spectrum_changes_nothing():
     wave = music(30_000)
     assert snr_db(wave, extend(wave, 23_000)) > 100
 
 
-@pytest.mark.parametrize(("task", "parameters"), [
-    ("inpaint", {"gaps_s": [(0.1, 0.2)]}), ("bandwidth", {}),
-])
+@pytest.mark.parametrize(
+    ("task", "parameters"), [("inpaint", {"gaps_s": [(0.1, 0.2)]}), ("bandwidth", {})]
+)
 def test_another_task_is_refused(task, parameters):
-    with pytest.raises(TaskError, match="task `bandwidth`, given a cutoff_hz"):
+    with pytest.raises(TaskError, match=r"`bandwidth`.* cutoff_hz"):
         BandReplication.Config().build().restore_audio(white(9000), RATE, task, parameters)

@@ -1,10 +1,7 @@
 import sys
-from types import ModuleType
 
-import numpy as np
 import pytest
-import soundfile
-import torch
+from audiosr_package import stand_in
 from task_helpers import music, snr_db
 
 from a2sb_core.interfaces import A2SBError, TaskError
@@ -15,21 +12,7 @@ RATE = 44100
 
 @pytest.fixture
 def package(monkeypatch):
-    """A module in place of the package: gives back its input at 48 kHz, (1, 1, T), half as loud."""
-    module = ModuleType("audiosr")
-    module.calls = []
-
-    def super_resolution(model, path, seed, guidance_scale, ddim_steps):
-        wave, rate = soundfile.read(path, dtype="float32")
-        module.calls.append((model, len(wave), rate, seed, guidance_scale, ddim_steps))
-        resampled = torch.from_numpy(wave)
-        import torchaudio
-
-        made = torchaudio.functional.resample(resampled, rate, 48000).numpy()
-        return 0.5 * made[None, None].astype(np.float64)
-
-    module.super_resolution = super_resolution
-    module.build_model = lambda model_name, device: f"{model_name} on {device}"
+    module = stand_in()
     monkeypatch.setitem(sys.modules, "audiosr", module)
     return module
 
@@ -44,7 +27,7 @@ def test_each_channel_goes_through_in_pieces(package):
     assert package.calls == [("basic on cpu", 17640, RATE, 3, 3.5, 7)] * 6
 
 
-def test_another_task_is_refused(package):
+def test_another_task_is_refused():
     with pytest.raises(TaskError, match="bandwidth"):
         AudioSR.Config().build().restore_audio(music(900), RATE, "inpaint", {"gaps_s": []})
 

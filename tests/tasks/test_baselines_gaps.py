@@ -111,11 +111,11 @@ def test_silence_stays_silent(name):
 
 
 @pytest.mark.parametrize("name", list(QUICK))
-@pytest.mark.parametrize(("task", "parameters"), [
-    ("bandwidth", {"cutoff_hz": 4000.0}), ("inpaint", {}),
-])
+@pytest.mark.parametrize(
+    ("task", "parameters"), [("bandwidth", {"cutoff_hz": 4000.0}), ("inpaint", {})]
+)
 def test_another_task_is_refused(name, task, parameters):
-    with pytest.raises(TaskError, match=f"{name} does the task `inpaint`"):
+    with pytest.raises(TaskError, match=rf"{name} .*`inpaint`"):
         build(name).restore_audio(white(900), RATE, task, parameters)
 
 

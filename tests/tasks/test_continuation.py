@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from task_helpers import white
 
-from a2sb_core.interfaces import TaskError
+from a2sb_core.interfaces import Recording, TaskError
 from a2sb_tasks.corruptions.continuation import Continuation
 
 RATE = 1000
@@ -21,9 +23,7 @@ def gaps(*pairs):
 @pytest.mark.parametrize("sides", ["start", "end", "both"])
 @given(duration_s=st.floats(0.01, 10), seed=st.integers(0, 9999))
 def test_drawn_gaps_reach_the_edge_that_is_asked_for(sides, duration_s, seed):
-    corruption = continuation(sides=sides)
-    drawn = corruption.draw(duration_s, torch.Generator().manual_seed(seed))
-    corruption.check(drawn, duration_s, 44100)
+    drawn = continuation(sides=sides).draw(duration_s, torch.Generator().manual_seed(seed))
     ((start, end),) = drawn.gaps_s
     at_start, at_end = start == 0, end == pytest.approx(duration_s)
     assert at_start != at_end
@@ -38,14 +38,17 @@ def test_both_sides_are_drawn_about_as_often():
 
 
 @given(
-    before=st.integers(0, 300), after=st.integers(0, 300), size=st.integers(1, 400),
-    rest=st.integers(1, 500),
+    before=st.integers(0, 300),
+    after=st.integers(0, 300),
+    size=st.integers(1, 400),
+    rest=st.integers(3, 500),
 )
 def test_silent_edges_are_found_in_blocks_of_any_size(before, after, size, rest):
     music = white(rest, 2, seed=rest).abs() + 0.01
     music[:, rest // 3 : rest // 2] = 0  # silence within the music is left alone
     padded = torch.nn.functional.pad(music, (before, after))
-    found = continuation().detect(padded.split(size, dim=-1), RATE)
+    recording = Recording.of(padded, RATE)
+    found = continuation().inspect(replace(recording, source=padded.split(size, dim=-1)))
     total = before + rest + after
     after += rest - int(music[0].nonzero()[-1]) - 1
     before += int(music[0].nonzero()[0])
@@ -56,13 +59,13 @@ def test_silent_edges_are_found_in_blocks_of_any_size(before, after, size, rest)
 
 @pytest.mark.parametrize("wave", [torch.zeros(1, 500), white(500)])
 def test_silence_alone_and_music_alone_give_nothing_to_continue(wave):
-    assert continuation().detect([wave], RATE) is None
+    assert continuation().inspect(Recording.of(wave, RATE)) is None
 
 
 def test_a_gap_with_music_on_both_sides_is_refused():
-    corruption = continuation()
-    corruption.check(gaps((0, 0.3), (2.5, 3)), 3.0, RATE)
-    with pytest.raises(TaskError, match=r"gap 1:2 s has music on both sides.*\(3 s\)"):
-        corruption.check(gaps((1, 2)), 3.0, RATE)
-    with pytest.raises(TaskError, match="does not lie within the audio"):
-        corruption.check(gaps((2.5, 3.5)), 3.0, RATE)
+    corruption, recording = continuation(), Recording.of(white(3 * RATE), RATE)
+    known = gaps((0, 0.3), (2.5, 3))
+    assert corruption.inspect(recording, known) == known
+    for pair, word in (((1, 2), "both sides"), ((2.5, 3.5), "within")):
+        with pytest.raises(TaskError, match=word):
+            corruption.inspect(recording, gaps(pair))

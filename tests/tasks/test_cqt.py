@@ -4,12 +4,9 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import ValidationError
-from task_helpers import item, music, plane, snr_db, white
+from task_helpers import music, plane, snr_db, white
 
-from a2sb_core.interfaces import Noise
-from a2sb_tasks.corruptions.bandwidth import Bandwidth
-from a2sb_tasks.corruptions.inpainting import Inpainting
+from a2sb_core.errors import ConfigError
 from a2sb_tasks.representations.cqt import CQT
 
 
@@ -40,15 +37,8 @@ def test_the_default_and_the_longest_hop_are_exact_and_a_longer_one_is_refused(w
     for hop_length in (64, 67):
         cqt = CQT.Config(hop_length=hop_length).build()
         assert snr_db(wave, cqt.decode(cqt.encode(wave), 30_001)) > 100
-    with pytest.raises(ValidationError, match=r"hop_length 68 is too long .* at most 67"):
+    with pytest.raises(ConfigError, match=r"hop_length 68 is too long .* at most 67"):
         CQT.Config(hop_length=68)
-
-
-def test_squared_windows_add_up_to_one_at_every_frequency():
-    cqt = small()
-    place, window, share = cqt._make_windows(200)
-    total = torch.zeros(801).index_add_(0, place.flatten(), (window**2 * share).flatten())
-    torch.testing.assert_close(total, torch.ones(801))
 
 
 @given(seed=st.integers(0, 99))
@@ -66,8 +56,9 @@ def test_a_tone_has_its_amplitude_in_its_row_and_nothing_two_rows_away(row, powe
     cqt = small(power=power)
     hz = float(cqt.grid(1).freqs_hz[row])
     steady = cqt.encode(tone(hz)).norm(dim=1)[0, :, 1000:-1000]
-    torch.testing.assert_close(steady[row], torch.full_like(steady[row], 0.3**power), rtol=1e-3,
-                               atol=0)
+    torch.testing.assert_close(
+        steady[row], torch.full_like(steady[row], 0.3**power), rtol=1e-3, atol=0
+    )
     others = torch.cat([steady[: row - 1], steady[row + 2 :]])
     assert float(others.max()) < 1e-3**power
 
@@ -80,8 +71,6 @@ def test_rows_are_even_on_a_musical_scale():
     quality = freqs_hz[1:-1] / (freqs_hz[2:] - freqs_hz[:-2])
     high = quality[freqs_hz[1:-1] > 5000]
     assert float(high.max() / high.min()) < 1.1
-    octave = cqt._number(torch.tensor([5000.0, 10_000.0])).diff()
-    assert float(octave) == pytest.approx(48 * math.log2(10_570 / 5570), rel=1e-3)
 
 
 def test_a_click_lies_in_its_frame_and_higher_rows_see_it_shorter():
@@ -93,31 +82,3 @@ def test_a_click_lies_in_its_frame_and_higher_rows_see_it_shorter():
     away = (torch.arange(power.shape[-1]) - 500.0) ** 2
     spread = ((power * away).sum(dim=-1) / power.sum(dim=-1)).sqrt()
     assert spread[5] > 3 * spread[25] > 6 * spread[45]
-
-
-def test_a_frame_hardly_depends_on_what_lies_beyond_its_context():
-    cqt = small()
-    click = torch.zeros(1, 4 * cqt.context + 1)
-    click[0, 2 * cqt.context] = 1
-    power = cqt.encode(click).norm(dim=1)[0]
-    beyond = power[:, : cqt.context // cqt.stride]
-    assert float(beyond.max()) < 3e-5 * float(power.max())
-
-
-def test_masks_work_unchanged():
-    cqt, wave = small(), music(9000)
-    spectrum = torch.fft.rfft(wave)
-    spectrum[:, int(5000 / 22_050 * 4501) :] = 0
-    limited = item(cqt, torch.fft.irfft(spectrum, 9000))
-    degraded = Bandwidth.Config().build().degrade(
-        limited, Bandwidth.Parameters(cutoff_hz=5500), Noise(0, 2, 48)
-    )
-    missing = degraded.missing[0, 0]
-    assert torch.equal(missing[:, 0], cqt.grid(1).freqs_hz >= 5500)
-    inside = limited.z[..., missing[:, 0], 200:-200]
-    assert float(inside.abs().max()) < 1e-4
-    gaps = Inpainting.Parameters(gaps_s=((0.05, 0.1),))
-    frames = Inpainting.Config().build().missing(cqt.grid(9000), gaps)[0].nonzero().flatten()
-    assert frames.min() * 8 / 44100 < 0.05
-    assert frames.max() * 8 / 44100 > 0.1
-    assert len(frames) * 8 / 44100 < 0.06

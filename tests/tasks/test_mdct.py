@@ -4,11 +4,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
-from task_helpers import item, music, plane, snr_db, white
+from task_helpers import music, plane, snr_db, white
 
-from a2sb_core.interfaces import Noise
-from a2sb_tasks.corruptions.bandwidth import Bandwidth
+from a2sb_core.errors import ConfigError
 from a2sb_tasks.corruptions.inpainting import Inpainting
 from a2sb_tasks.representations.mdct import MDCT
 
@@ -25,10 +23,13 @@ def test_values_are_the_sum_of_the_definition(window):
     n, m = torch.arange(16).double(), torch.arange(8).double()
     cosines = torch.cos(math.pi / rows * (n[:, None] + (rows + 1) / 2) * (m + 0.5))
     padded = torch.nn.functional.pad(wave.double(), (8, 14))
-    expected = torch.stack([
-        math.sqrt(2 / rows) * (padded[0, 8 * k : 8 * k + 16] * mdct.window) @ cosines
-        for k in range(mdct.frames(50))
-    ], dim=-1)
+    expected = torch.stack(
+        [
+            math.sqrt(2 / rows) * (padded[0, 8 * k : 8 * k + 16] * mdct.window) @ cosines
+            for k in range(mdct.frames(50))
+        ],
+        dim=-1,
+    )
     torch.testing.assert_close(mdct.encode(wave)[0, 0].double(), expected, rtol=1e-5, atol=1e-6)
 
 
@@ -101,18 +102,7 @@ def test_every_frame_that_a_gap_changes_is_missing_and_no_other(gap):
     assert torch.equal(missing, changed)
 
 
-def test_a_limited_band_is_missing_above_the_cutoff():
-    mdct = MDCT.Config(rows=64, sample_rate=1600).build()
-    wave = music(1600, 1, 1600)
-    z = mdct.encode(wave)
-    degraded = Bandwidth.Config().build().degrade(
-        item(mdct, wave), Bandwidth.Parameters(cutoff_hz=400), Noise(1, 1, 64)
-    )
-    assert torch.equal(degraded.missing[0, 0, :, 0], torch.arange(64) >= 32)
-    assert torch.equal(degraded.x1[:, :, :32], z[:, :, :32])
-
-
 @pytest.mark.parametrize("rows", [0, 1, 7])
 def test_rows_must_be_even(rows):
-    with pytest.raises(ValidationError, match="rows"):
+    with pytest.raises(ConfigError, match="rows"):
         MDCT.Config(rows=rows)

@@ -26,11 +26,6 @@ def magnitudes(wave, n_fft=2048, hop=512):
     return torch.fft.rfft(frames).abs().mT
 
 
-def test_directions():
-    assert LSD.higher_is_better is False
-    assert SiSpec.higher_is_better is True
-
-
 @pytest.mark.parametrize("wave", [white(9000), music(9000, 2), torch.zeros(1, 9000), white(10)])
 def test_equal_recordings_are_at_the_limits(wave):
     assert lsd(wave, wave.clone()) == 0
@@ -82,13 +77,6 @@ def test_silence_counts_as_the_floor():
 def test_nothing_of_the_truth_is_the_lower_limit_of_sispec():
     assert sispec(white(9000), torch.zeros(1, 9000)) == -100
     assert sispec(torch.zeros(1, 9000), white(9000)) == -100
-
-
-def test_less_noise_is_better():
-    truth = music(9000)
-    noisy = [truth + level * white(9000) for level in (0.001, 0.01, 0.1)]
-    assert sorted(distances := [lsd(truth, wave) for wave in noisy]) == distances
-    assert sorted(ratios := [sispec(truth, wave) for wave in noisy], reverse=True) == ratios
 
 
 @pytest.mark.parametrize("measure", [lsd, sispec])

@@ -4,10 +4,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from task_helpers import Counting, plane
 
-from a2sb_core.interfaces import Noise, per_item
+from a2sb_core.errors import ConfigError
+from a2sb_core.interfaces import Degraded, Noise, per_item
 from a2sb_tasks.bridges.i2sb import I2SB
 from a2sb_tasks.samplers.ancestral import ODE, Ancestral
 from a2sb_tasks.samplers.implicit import Implicit
@@ -15,7 +15,6 @@ from a2sb_tasks.samplers.multidiffusion import MultiDiffusion
 
 BRIDGE = I2SB.Config().build()
 SHAPE = (2, 3, 4, 45)
-SHIFT = 10.0
 
 
 def around(inner):
@@ -24,7 +23,8 @@ def around(inner):
 
 INNER = [Ancestral.Config(steps=4), ODE.Config(steps=4), Implicit.Config(steps=4)]
 EACH = pytest.mark.parametrize(
-    "config", [*INNER, *map(around, INNER)],
+    "config",
+    [*INNER, *map(around, INNER)],
     ids=[f"{place}{config.name}" for place in ("", "windowed-") for config in INNER],
 )
 
@@ -35,38 +35,14 @@ def region():
     return missing
 
 
-def run(config, denoiser, x1, missing, seed=0, on_step=None):
+def run(config, denoiser, x1, missing, seed=0):
     noise = Noise(seed, x1.shape[1], x1.shape[2])
-    return config.build().sample(denoiser, BRIDGE, x1, missing, noise, on_step)
+    return config.build().sample(denoiser, BRIDGE, Degraded(x1, missing), noise)
 
 
-def unshift(xt, t, x1, missing):
-    """A perfect denoiser of any window, where x1 is x0 + SHIFT."""
-    return x1 - SHIFT
-
-
-def wrong(xt, t, x1, missing):
-    """A denoiser that is never content, frame by frame."""
-    return 0.5 * torch.sin(3 * xt) + per_item(t, xt) * x1
-
-
-@EACH
-@pytest.mark.parametrize("masked", [True, False])
-def test_a_perfect_denoiser_gives_x0(config, masked):
-    x0 = plane(*SHAPE)
-    x1, missing = x0 + SHIFT, region() if masked else None
-    expected = torch.where(missing, x0, x1) if masked else x0
-    restored = run(config, unshift, x1, missing)
-    torch.testing.assert_close(restored, expected, rtol=1e-5, atol=1e-5)
-
-
-@EACH
-def test_what_is_not_missing_is_x1_to_the_bit(config):
-    x1, missing = plane(*SHAPE), region()
-    restored = run(config, wrong, x1, missing)
-    kept = (~missing).expand(SHAPE)
-    assert torch.equal(restored[kept], x1[kept])
-    assert (restored != x1)[~kept].any()
+def wrong(state):
+    """A denoiser whose answers contradict each other, frame by frame."""
+    return 0.5 * torch.sin(3 * state.xt) + per_item(state.t, state.xt) * state.x1
 
 
 @EACH
@@ -77,12 +53,9 @@ def test_a_region_given_once_serves_all_items(config):
 
 
 @EACH
-def test_the_seed_alone_decides(config):
+def test_the_seed_matters_where_noise_is_drawn(config):
     x1, missing = plane(*SHAPE), region()
-    first = run(config, wrong, x1, missing, seed=3)
-    torch.manual_seed(1)
-    assert torch.equal(first, run(config, wrong, x1, missing, seed=3))
-    other = run(config, wrong, x1, missing, seed=4)
+    first, other = (run(config, wrong, x1, missing, seed=seed) for seed in (3, 4))
     if "ode" in (config.name, getattr(config, "inner", config).name):
         assert torch.equal(first, other)
     else:
@@ -98,38 +71,12 @@ def test_items_share_their_noise(config):
 
 
 @EACH
-def test_inputs_stay_as_they_are(config):
-    x1, missing = plane(*SHAPE), region()
-    kept = x1.clone(), missing.clone()
-    run(config, wrong, x1, missing)
-    assert torch.equal(x1, kept[0])
-    assert torch.equal(missing, kept[1])
-
-
-@EACH
-def test_progress_counts_the_steps_and_what_it_raises_ends_the_work(config):
-    seen = []
-    run(config, wrong, plane(*SHAPE), None, on_step=lambda *done: seen.append(done))
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    counting = Counting(torch.zeros(1))
-
-    def stop(done, of):
-        if done == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(config, counting, plane(*SHAPE), None, on_step=stop)
-    windows = 5 if hasattr(config, "window") else 1
-    assert counting.windows == 2 * 2 * windows
-
-
-@EACH
 def test_with_steps_takes_another_number_and_leaves_the_sampler(config):
     sampler, counting = config.build(), Counting(torch.zeros(1))
-    x1, noise = plane(*SHAPE), Noise(0, 3, 4)
-    sampler.with_steps(2).sample(counting, BRIDGE, x1, None, noise)
+    degraded, noise = Degraded(plane(*SHAPE), None), Noise(0, 3, 4)
+    sampler.with_steps(2).sample(counting, BRIDGE, degraded, noise)
     assert sorted(set(counting.times), reverse=True) == [1.0, 0.5]
-    sampler.sample(counting, BRIDGE, x1, None, noise)
+    sampler.sample(counting, BRIDGE, degraded, noise)
     assert len(set(counting.times)) == 4
 
 
@@ -150,25 +97,20 @@ def test_times_with_an_end_stop_there_and_close_with_zero(steps):
         torch.testing.assert_close(times[:-2].diff(), times[1:-1].diff()[:1].expand(steps - 2))
 
 
-def test_the_denoiser_is_shown_the_times_in_order():
-    counting = Counting(torch.zeros(1))
-    run(Ancestral.Config(steps=3, t_end=0.1), counting, plane(1, 3, 4, 5), None)
-    assert counting.times == pytest.approx([1.0, 0.55, 0.1])
-
-
 class Recorder:
     """A denoiser that says ``answers`` one after another, and keeps each x_t it was shown."""
 
     def __init__(self, answers):
         self.answers, self.seen = iter(answers), []
 
-    def __call__(self, xt, t, x1, missing):
-        self.seen.append(xt)
-        return torch.full_like(xt, next(self.answers))
+    def __call__(self, state):
+        self.seen.append(state.xt)
+        return torch.full_like(state.xt, next(self.answers))
 
 
 def by_hand(t):
     """a, b, c of (9) with the integral of the schedule written out, t in float."""
+
     def forward(t):
         return t**3 / 3 if t <= 0.5 else 1 / 12 - (1 - t) ** 3 / 3
 
@@ -218,17 +160,6 @@ def test_implicit_noise_takes_up_a_change_of_mind():
     torch.testing.assert_close(recorder.seen[2], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_implicit_states_have_the_marginal_of_the_bridge():
-    x1, x0 = plane(1, 3, 64, 400), 0.3
-    recorder = Recorder([x0] * 4)
-    run(Implicit.Config(steps=4), recorder, x1, None)
-    for i in (1, 2, 3):
-        a, b, c = by_hand(1 - i / 4)
-        residue = recorder.seen[i] - a * x0 - b * x1
-        assert float(residue.mean()) == pytest.approx(0, abs=0.02 * c)
-        assert float(residue.std()) == pytest.approx(c, rel=0.02)
-
-
 @pytest.mark.parametrize("config", INNER, ids=lambda config: config.name)
 def test_many_steps_stay_finite(config):
     config = config.model_copy(update={"steps": 1500})
@@ -236,10 +167,10 @@ def test_many_steps_stay_finite(config):
     assert torch.equal(restored, torch.full((1, 1, 2, 3), 0.25))
 
 
-def gaussian(xt, t, x1, missing):
+def gaussian(state):
     """E[x0 | x_t, x1] of x0 that is normal, of deviation 0.7, whatever x1."""
-    a, b, c = (per_item(value, xt) for value in BRIDGE.coefficients(t.double()))
-    return a * 0.49 * (xt - b * x1) / (a**2 * 0.49 + c**2).clamp(min=1e-30)
+    a, b, c = (per_item(value, state.xt) for value in BRIDGE.coefficients(state.t.double()))
+    return a * 0.49 * (state.xt - b * state.x1) / (a**2 * 0.49 + c**2).clamp(min=1e-30)
 
 
 @given(steps=st.integers(1, 6), denoiser=st.sampled_from([wrong, gaussian]), seed=st.integers(0, 9))
@@ -250,7 +181,7 @@ def test_all_of_the_fresh_noise_is_the_ancestral_sampler(steps, denoiser, seed):
     torch.testing.assert_close(implicit, ancestral, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("eta", [0.3, 0.8])
+@pytest.mark.parametrize("eta", [0.0, 0.3, 0.8])
 def test_states_have_the_marginal_of_the_bridge_for_any_share_of_fresh_noise(eta):
     x1, recorder = plane(1, 3, 64, 400), Recorder([0.3] * 4)
     run(Implicit.Config(steps=4, eta=eta), recorder, x1, None)
@@ -277,6 +208,7 @@ def test_the_second_order_is_nearer_to_the_path():
 
 def test_the_second_order_is_exact_where_the_estimate_is_a_line_over_lambda():
     """d(x/c) = x1 d(b/c) + x0 d(a/c), integrated by hand with fine steps of lambda."""
+
     def line(t):
         a, _, c = by_hand(t)
         return 0.2 * math.log(a / c) if c else 0.0
@@ -293,7 +225,7 @@ def test_the_second_order_is_exact_where_the_estimate_is_a_line_over_lambda():
 
 
 def test_the_second_order_has_no_fresh_noise():
-    with pytest.raises(ValidationError, match="needs eta 0"):
+    with pytest.raises(ConfigError, match="eta 0"):
         Implicit.Config(order=2, eta=0.5)
 
 

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from a2sb_core.interfaces import BlockPair
 from a2sb_tasks.corruptions.inpainting import Inpainting
 from a2sb_tasks.corruptions.tones import carry, context_of, needed_from, short_gaps
 
@@ -52,10 +53,7 @@ def test_highs_of_the_network_stay_in_the_middle():
 
 
 @settings(max_examples=12, deadline=None)
-@given(
-    cuts=st.lists(st.integers(1, 3 * RATE - 1), max_size=5),
-    skip=st.integers(0, 3 * RATE - 1),
-)
+@given(cuts=st.lists(st.integers(1, 3 * RATE - 1), max_size=5), skip=st.integers(0, 3 * RATE - 1))
 def test_in_any_blocks_and_from_any_place_the_numbers_are_the_same(cuts, skip):
     wave = tones(3 * RATE) + 0.1 * noise((1, 3 * RATE))
     gaps = [(5000, 5400), (6000, 7000), (20_000, 20_800)]
@@ -85,10 +83,10 @@ def test_long_gaps_and_edges_are_left_to_the_network():
 
 
 def test_off_by_default():
-    wave = torch.from_numpy(noise((1, RATE)))
     known = Inpainting.Parameters(gaps_s=((0.4, 0.5),))
-    (same,) = Inpainting.Config().build().polish([wave], known, RATE)
-    assert same is wave
-    changed = torch.cat(list(TONES.polish(iter(wave.split(700, dim=-1)), known, RATE)), dim=-1)
-    assert changed.shape == wave.shape and not torch.equal(changed, wave)
-    assert TONES.polish_from(known, RATE, 3500) < 3500
+    assert Inpainting.Config().build().finisher(known, RATE) is None
+    wave, finisher = torch.from_numpy(noise((1, RATE))), TONES.finisher(known, RATE)
+    pairs = [BlockPair(block, block) for block in wave.split(700, dim=-1)]
+    finished = torch.cat([pair.restored for pair in finisher.finish(pairs)], dim=-1)
+    assert finished.shape == wave.shape and not torch.equal(finished, wave)
+    assert finisher.needed_from(3500) < 3500

@@ -1,1 +1,1 @@
-"""Declipping for a2sb."""
+"""The task `declip` for a2sb."""

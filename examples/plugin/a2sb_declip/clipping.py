@@ -1,4 +1,4 @@
-"""Clipping: peaks cut off at a level."""
+"""Clipping: peaks are cut off at a level."""
 
 from __future__ import annotations
 
@@ -10,25 +10,23 @@ from a2sb_core.interfaces import ComponentConfig, FrozenConfig, Noise, WaveformC
 
 
 class Clipping(WaveformCorruption):
-    """Cuts every sample at ``drive_db`` below the item's peak."""
+    """Clips every sample at ``drive_db`` below the peak of the item."""
 
     task = "declip"
     ranges: ClassVar = {"drive_db": (3.0, 18.0)}
 
     class Config(ComponentConfig):
-        """No settings."""
+        """Configuration without settings."""
 
         name: str = "clipping"
 
     class Parameters(FrozenConfig):
-        """The damage; restoring does not need to know it."""
+        """Drive of the clipping, which a restoration does not need."""
 
         drive_db: float | None = None
-        """How far below the peak is cut."""
+        """Distance between the peak and the level of clipping, in dB."""
 
-    def apply(
-        self, wave: Tensor, parameters: Parameters, noise: Noise, sample_rate: int
-    ) -> Tensor:
+    def apply(self, wave: Tensor, parameters: Parameters, noise: Noise, sample_rate: int) -> Tensor:
         """Clip audio (B, T)."""
         peak = wave.abs().amax(dim=-1, keepdim=True)
         level = peak * 10 ** (-(parameters.drive_db or 0.0) / 20)

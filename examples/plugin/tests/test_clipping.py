@@ -1,4 +1,4 @@
-"""The contract of a corruption, and what clipping is."""
+"""The contract of a corruption, and the effect of clipping."""
 
 import torch
 from a2sb_declip.clipping import Clipping

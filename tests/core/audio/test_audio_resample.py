@@ -7,7 +7,7 @@ from audio_signals import tone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2sb_core.audio.resample import StreamResampler, resample, resampled_length
+from a2sb_core.audio.resampling import StreamResampler, resample, resampled_length
 from a2sb_core.errors import AudioError
 
 RATES = st.sampled_from([8000, 11025, 22050, 44100, 48000, 96000, 192000])

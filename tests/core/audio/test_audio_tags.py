@@ -9,9 +9,11 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutagen import id3
-from mutagen.flac import Picture
+from mutagen.apev2 import APEv2
+from mutagen.flac import FLAC, CueSheet, CueSheetTrack, CueSheetTrackIndex, Picture
 
 from a2sb_core.audio import files
+from a2sb_core.audio.headers import production_chunks
 from a2sb_core.audio.tags import Tags, read_tags, write_tags
 
 RATE = 44100
@@ -75,11 +77,16 @@ def test_id3_keeps_every_frame_and_its_version(tmp_path, version, suffix):
     files.write(source, WAVE, RATE)
     tag = id3.ID3()
     for frame in (
-        id3.TIT2(encoding=1, text="Ñ"), id3.POPM(email="a@b", rating=200, count=3),
-        id3.UFID(owner="o", data=b"\0\1"), id3.PRIV(owner="p", data=b"\2"),
-        id3.COMM(encoding=3, lang="deu", desc="d", text="c"), id3.TDRC(encoding=3, text="2001"),
-        id3.WOAR(url="https://example.org"), id3.APIC(encoding=0, mime="image/png", data=b"i"),
-        id3.TSSE(encoding=3, text="an encoder"), id3.TLEN(encoding=3, text="99"),
+        id3.TIT2(encoding=1, text="Ñ"),
+        id3.POPM(email="a@b", rating=200, count=3),
+        id3.UFID(owner="o", data=b"\0\1"),
+        id3.PRIV(owner="p", data=b"\2"),
+        id3.COMM(encoding=3, lang="deu", desc="d", text="c"),
+        id3.TDRC(encoding=3, text="2001"),
+        id3.WOAR(url="https://example.org"),
+        id3.APIC(encoding=0, mime="image/png", data=b"i"),
+        id3.TSSE(encoding=3, text="an encoder"),
+        id3.TLEN(encoding=3, text="99"),
         id3.COMM(encoding=0, lang="eng", desc="iTunSMPB", text="00000000 00000840"),
     ):
         tag.add(frame)
@@ -110,18 +117,22 @@ def test_tags_of_mp4(tmp_path):
     file.tags["covr"] = [mutagen.mp4.MP4Cover(b"png", mutagen.mp4.MP4Cover.FORMAT_PNG)]
     file.save()
     texts, pictures = seen(path)
-    assert texts.items() >= {
-        "title": ["T"], "tracknumber": ["2/9"], "bpm": ["120"], "label": ["Own"],
-    }.items()
+    assert (
+        texts.items()
+        >= {"title": ["T"], "tracknumber": ["2/9"], "bpm": ["120"], "label": ["Own"]}.items()
+    )
     assert not [name for name in texts if "smpb" in name or name.startswith("encod")]
     assert pictures == [(3, "image/png", "", b"png")]
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
-@given(st.dictionaries(
-    st.sampled_from(["title", "artist", "comment", "mood", "my own"]),
-    st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40), max_size=5,
-))
+@given(
+    st.dictionaries(
+        st.sampled_from(["title", "artist", "comment", "mood", "my own"]),
+        st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40),
+        max_size=5,
+    )
+)
 def test_any_text_goes_round_the_kinds(tmp_path_factory, texts):
     folder = tmp_path_factory.getbasetemp()
     expected = {name: [text] for name, text in texts.items()}
@@ -154,6 +165,71 @@ def test_broken_tags_do_no_harm(tmp_path):
     assert seen(copied(path, tmp_path / "out.flac")) == ({"title": ["T"]}, [])
     mp3 = tmp_path / "in.mp3"
     files.write(mp3, WAVE, RATE)
-    mp3.write_bytes(b"ID3\x04\x00\x00\x00\x00\x00\x14" + b"TIT2\x7f\x7f\x7f\x7f" + bytes(12)
-                    + mp3.read_bytes())
+    mp3.write_bytes(
+        b"ID3\x04\x00\x00\x00\x00\x00\x14" + b"TIT2\x7f\x7f\x7f\x7f" + bytes(12) + mp3.read_bytes()
+    )
     assert files.info(copied(mp3, tmp_path / "out.wav")).frames == WAVE.shape[1]
+
+
+def test_ape_tags_of_an_mp3_are_copied(tmp_path):
+    source = tmp_path / "in.mp3"
+    soundfile.write(source, WAVE.T, RATE)
+    tags = APEv2()
+    tags["Title"], tags["Year"], tags["Artist"] = "Größe", "1999", ["One", "Two"]
+    tags.save(source)
+    after = read_tags(copied(source, tmp_path / "out.flac"))
+    assert after.texts == {"title": ["Größe"], "date": ["1999"], "artist": ["One", "Two"]}
+
+
+PRODUCTION = {"cue ": b"\1\0\0\0", "smpl": bytes(36), "bext": b"odd", "iXML": b"<BWFXML/>"}
+
+
+def with_chunks(path):
+    """Write a WAV with tags, and with chunks that refer to its samples."""
+    tagged(path, {"title": ["T"]}, [])
+    content = path.read_bytes()
+    for name, body in PRODUCTION.items():
+        content += name.encode() + len(body).to_bytes(4, "little") + body + bytes(len(body) % 2)
+    path.write_bytes(content[:4] + (len(content) - 8).to_bytes(4, "little") + content[8:])
+    return path
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_U8"])
+def test_chunks_of_a_production_are_copied_to_wav(tmp_path, subtype):
+    source, target = with_chunks(tmp_path / "in.wav"), tmp_path / "out.wav"
+    about = files.info(source)
+    with files.AudioWriter(target, about.sample_rate, 1, like=about, subtype=subtype) as writer:
+        writer.write(files.read(source)[0][:1])
+    assert writer.tag_notes == []
+    assert production_chunks(target) == PRODUCTION
+    assert seen(target) == ({"title": ["T"]}, [])
+    assert files.info(target).frames == about.frames
+    assert int.from_bytes(target.read_bytes()[4:8], "little") == target.stat().st_size - 8
+
+
+@pytest.mark.parametrize(("suffix", "rate"), [("flac", 48_000), ("mp3", 48_000), ("wav", RATE)])
+def test_chunks_of_a_production_are_reported_where_they_are_lost(tmp_path, suffix, rate):
+    source, target = with_chunks(tmp_path / "in.wav"), tmp_path / f"out.{suffix}"
+    with files.AudioWriter(target, rate, 2, like=files.info(source)) as writer:
+        writer.write(WAVE)
+    (note,) = writer.tag_notes
+    assert note.endswith("bext, cue, iXML, smpl")
+
+
+@pytest.mark.parametrize("suffix", ["flac", "wav"])
+def test_the_cue_sheet_of_a_flac_is_copied_to_flac(tmp_path, suffix):
+    source, target = tmp_path / "in.flac", tmp_path / f"out.{suffix}"
+    soundfile.write(source, WAVE.T, RATE)
+    file = FLAC(source)
+    sheet = CueSheet(None)
+    sheet.tracks = [CueSheetTrack(1, 0), CueSheetTrack(170, WAVE.shape[1])]
+    sheet.tracks[0].indexes = [CueSheetTrackIndex(1, 0)]
+    file.metadata_blocks.append(sheet)
+    file.save()
+    with files.AudioWriter(target, RATE, 2, like=files.info(source)) as writer:
+        writer.write(WAVE)
+    if suffix == "flac":
+        assert writer.tag_notes == [] and FLAC(target).cuesheet == FLAC(source).cuesheet
+    else:
+        assert "cue sheet" in writer.tag_notes[0]
+    assert files.info(target).frames == WAVE.shape[1]

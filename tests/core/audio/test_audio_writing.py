@@ -1,14 +1,16 @@
 import os
+import time
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from audio_signals import listing, random_wave
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from a2sb_core.audio import files, writing
+from a2sb_core.audio import files
 from a2sb_core.audio.files import AudioWriter
 from a2sb_core.audio.formats import TAGS
 from a2sb_core.audio.writing import to_depth
@@ -25,17 +27,8 @@ INTEGER_FILES = [
 FLOAT_FILES = [("wav", "FLOAT"), ("aiff", "FLOAT"), ("w64", "FLOAT"), ("rf64", "FLOAT")]
 
 
-def random_wave(channels=2, samples=3000, peak=0.9):
-    wave = np.random.default_rng(samples).uniform(-peak, peak, (channels, samples))
-    return wave.astype(np.float32)
-
-
 def raw(path):
     return soundfile.read(path, dtype="int32", always_2d=True)[0]
-
-
-def listing(folder):
-    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.mark.parametrize(("suffix", "subtype"), INTEGER_FILES)
@@ -62,6 +55,17 @@ def test_float_is_written_bit_for_bit(tmp_path, suffix, subtype, clip_mode):
     back, about = files.read(path)
     np.testing.assert_array_equal(back.view(np.int32), wave.view(np.int32))
     assert about.subtype == subtype
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), FLOAT_FILES)
+def test_the_same_samples_give_the_same_bytes_at_any_time(tmp_path, suffix, subtype):
+    wave = random_wave(2, 5000)
+    paths = [tmp_path / f"{name}.{suffix}" for name in ("a", "b")]
+    for path, pause_s in zip(paths, (1.1, 0), strict=True):
+        files.write(path, wave, RATE, subtype=subtype)
+        time.sleep(pause_s)  # time stamps in files count seconds
+    first, second = (path.read_bytes() for path in paths)
+    assert first == second
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
@@ -103,7 +107,7 @@ def test_a_depth_can_be_asked_for(tmp_path):
     about = files.AudioInfo(tmp_path / "x", RATE, 2, 3000, "PCM_16", "WAV", {})
     files.write(tmp_path / "a.wav", random_wave(), RATE, like=about, subtype="pcm_24")
     assert files.info(tmp_path / "a.wav").subtype == "PCM_24"
-    with pytest.raises(AudioError, match=r"FLAC can not hold the depth `FLOAT`.*PCM_16, PCM_24"):
+    with pytest.raises(AudioError, match=r"FLAC .*`FLOAT`.*PCM_16, PCM_24"):
         files.write(tmp_path / "a.flac", random_wave(), RATE, subtype="FLOAT")
     files.write(tmp_path / "b.wav", random_wave(), RATE)
     assert files.info(tmp_path / "b.wav").subtype == "FLOAT"
@@ -191,11 +195,20 @@ def test_fewer_bits_are_dithered(tmp_path):
     np.testing.assert_array_equal(reduced(tmp_path, wave, "parts.wav", parts=7), back)
 
 
-@pytest.mark.parametrize(("like", "depth", "is_dithered"), [
-    ("PCM_24", "PCM_16", True), ("FLOAT", "PCM_16", True), ("VORBIS", "PCM_16", True),
-    ("PCM_16", "PCM_U8", True), ("PCM_16", "PCM_16", False), ("ALAC_16", "PCM_16", False),
-    ("ULAW", "PCM_16", False), ("FLOAT", "PCM_24", False), ("PCM_16", "PCM_24", False),
-])
+@pytest.mark.parametrize(
+    ("like", "depth", "is_dithered"),
+    [
+        ("PCM_24", "PCM_16", True),
+        ("FLOAT", "PCM_16", True),
+        ("VORBIS", "PCM_16", True),
+        ("PCM_16", "PCM_U8", True),
+        ("PCM_16", "PCM_16", False),
+        ("ALAC_16", "PCM_16", False),
+        ("ULAW", "PCM_16", False),
+        ("FLOAT", "PCM_24", False),
+        ("PCM_16", "PCM_24", False),
+    ],
+)
 def test_dither_is_for_bits_that_are_lost(tmp_path, like, depth, is_dithered):
     wave = np.full((1, 5000), 64 / 32768 if depth == "PCM_16" else 0.5, dtype=np.float32)
     wave[:, :100] = 0
@@ -204,13 +217,16 @@ def test_dither_is_for_bits_that_are_lost(tmp_path, like, depth, is_dithered):
     assert not back[0, :100].any()  # silence stays silent
 
 
-@pytest.mark.parametrize(("suffix", "subtype", "mode", "said"), [
-    ("wav", "PCM_16", "clamp", "exceeded full scale by up to 6.02 dB: limited"),
-    ("wav", "PCM_16", "none", "exceeded full scale by up to 6.02 dB: limited"),
-    ("wav", "PCM_24", "rescale", "lowered by 6.02 dB"),
-    ("ogg", "VORBIS", "none", "exceeded full scale by up to 6.02 dB: left so"),
-    ("wav", "FLOAT", "clamp", None),
-])
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "mode", "said"),
+    [
+        ("wav", "PCM_16", "clamp", "6.02 dB and was limited"),
+        ("wav", "PCM_16", "none", "6.02 dB and was limited"),
+        ("wav", "PCM_24", "rescale", "lowered by 6.02 dB"),
+        ("ogg", "VORBIS", "none", "6.02 dB and was not changed"),
+        ("wav", "FLOAT", "clamp", None),
+    ],
+)
 def test_it_is_told_what_was_done_above_full_scale(tmp_path, suffix, subtype, mode, said):
     for peak, expected in ((2.0, said), (1.0, None)):
         wave = np.array([[0.0, peak, -0.5] * 1000], dtype=np.float32)
@@ -258,129 +274,6 @@ def test_a_lossy_format_is_clamped_unless_told_otherwise(tmp_path):
 def test_an_unknown_clip_mode_is_refused(tmp_path):
     with pytest.raises(AudioError, match="clamp, rescale, none"):
         files.write(tmp_path / "out.wav", random_wave(), RATE, clip_mode="limit")
-
-
-@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
-@pytest.mark.parametrize("clip_mode", ["clamp", "rescale"])
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
-def test_an_exception_leaves_nothing(tmp_path, suffix, clip_mode, error):
-    with (
-        pytest.raises(error),
-        AudioWriter(tmp_path / f"out.{suffix}", RATE, 2, clip_mode=clip_mode) as writer,
-    ):
-        writer.write(random_wave())
-        meanwhile = listing(tmp_path)
-        raise error
-    assert meanwhile
-    assert all(name.startswith(".") for name in meanwhile)
-    assert listing(tmp_path) == []
-
-
-def test_an_exception_keeps_the_existing_file(tmp_path):
-    path = tmp_path / "out.wav"
-    path.write_bytes(b"precious")
-    wave = random_wave()
-    wave[1, 2000] = np.nan
-    with pytest.raises(AudioError, match=r"at 0\.045 s in channel 2"):
-        files.write(path, wave, RATE, overwrite=True)
-    assert path.read_bytes() == b"precious"
-    assert listing(tmp_path) == ["out.wav"]
-
-
-def test_an_existing_file_is_replaced_only_on_demand(tmp_path):
-    path = tmp_path / "out.wav"
-    path.write_bytes(b"precious")
-    with pytest.raises(AudioError, match="exists already"):
-        files.write(path, random_wave(), RATE)
-    assert path.read_bytes() == b"precious"
-    files.write(path, random_wave(), RATE, overwrite=True)
-    assert files.info(path).frames == 3000
-    assert listing(tmp_path) == ["out.wav"]
-
-
-def test_a_file_that_comes_up_meanwhile_is_kept(tmp_path):
-    path = tmp_path / "out.wav"
-    with pytest.raises(AudioError, match="exists already"), AudioWriter(path, RATE, 2) as writer:
-        writer.write(random_wave())
-        path.write_bytes(b"precious")
-    assert path.read_bytes() == b"precious"
-    assert listing(tmp_path) == ["out.wav"]
-
-
-def test_the_source_is_never_the_target(tmp_path):
-    path = tmp_path / "out.wav"
-    files.write(path, random_wave(), RATE)
-    with pytest.raises(AudioError, match="input itself"):
-        files.check_target(path, overwrite=True, source=tmp_path / "." / "out.wav")
-
-
-def test_a_missing_folder_is_not_made_unasked(tmp_path):
-    with pytest.raises(AudioError, match="mkdir -p"):
-        files.write(tmp_path / "no" / "out.wav", random_wave(), RATE)
-    assert listing(tmp_path) == []
-
-
-def test_bad_targets_are_refused(tmp_path):
-    with pytest.raises(AudioError, match=r"`\.xyz`.*\.flac.*\.wav"):
-        files.write(tmp_path / "out.xyz", random_wave(), RATE)
-    (tmp_path / "folder.wav").mkdir()
-    with pytest.raises(AudioError, match="is a folder"):
-        files.write(tmp_path / "folder.wav", random_wave(), RATE)
-    with pytest.raises(AudioError, match="no samples"):
-        files.write(tmp_path / "out.wav", random_wave()[:, :0], RATE)
-    with pytest.raises(AudioError, match="transpose"):
-        files.write(tmp_path / "out.wav", random_wave().T, RATE)
-    with pytest.raises(AudioError, match=r"\(channels, samples\)"):
-        files.write(tmp_path / "out.wav", random_wave()[0], RATE)
-    with pytest.raises(AudioError, match=r"6 channels at 96000 Hz.*\.wav"):
-        files.write(tmp_path / "out.mp3", random_wave(6), 96000)
-    with (
-        pytest.raises(AudioError, match="a block has 1"),
-        AudioWriter(tmp_path / "out.wav", RATE, 2) as writer,
-    ):
-        writer.write(random_wave(1))
-    assert listing(tmp_path) == ["folder.wav"]
-
-
-def test_a_wav_beyond_its_limit_becomes_rf64(tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "LARGEST_BYTES", 10_000)
-    wave = random_wave(2, 3000)
-    files.write(tmp_path / "large.wav", wave, RATE, subtype="PCM_16")
-    files.write(tmp_path / "small.wav", wave[:, :2000], RATE, subtype="PCM_16")
-    assert files.info(tmp_path / "large.wav").format == "RF64"
-    assert files.info(tmp_path / "small.wav").format == "WAV"
-    np.testing.assert_allclose(files.read(tmp_path / "large.wav")[0], wave, atol=2**-14)
-    like = files.AudioInfo(tmp_path, RATE // 2, 2, 1500, "PCM_16", "WAV", {})
-    with AudioWriter(tmp_path / "like.wav", RATE, 2, like=like) as writer:
-        writer.write(wave)
-    assert files.info(tmp_path / "like.wav").format == "RF64"
-
-
-@pytest.mark.parametrize("suffix", ["wav", "aiff"])
-def test_a_stream_does_not_wrap_the_size(tmp_path, monkeypatch, suffix):
-    monkeypatch.setattr(writing, "LARGEST_BYTES", 10_000)
-    with (
-        pytest.raises(AudioError, match=r"4 GB.*\.w64"),
-        AudioWriter(tmp_path / f"out.{suffix}", RATE, 2, subtype="PCM_16") as writer,
-    ):
-        for _ in range(3):
-            writer.write(random_wave(2, 1000))
-    assert listing(tmp_path) == []
-
-
-@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg"])
-@pytest.mark.parametrize("clip_mode", ["clamp", "rescale"])
-def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path, suffix, clip_mode):
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    wave = random_wave(2, 200_000)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
-    try:
-        with pytest.raises(AudioError, match="can not be written"):
-            files.write(tmp_path / f"out.{suffix}", wave, RATE, clip_mode=clip_mode)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert listing(tmp_path) == []
 
 
 def test_a_new_file_has_the_rights_of_new_files(tmp_path):

@@ -1,53 +1,25 @@
 import hashlib
-import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+from tiny_model import composition, save_tiny
 from typer.testing import CliRunner
 
 RATE = 44100
-COMPOSITION = {
-    "representation": {"name": "factorized", "n_fft": 256, "hop_length": 64},
-    "corruption": {
-        "name": "mixture",
-        "parts": [{"corruption": "bandwidth"}, {"corruption": "inpainting"}],
-    },
-    "bridge": "i2sb",
-    "prediction": "preconditioned",
-    "backbone": {
-        "name": "rope_unet", "widths": [32, 32], "attention_levels": [], "heads": 2,
-        "res_blocks": 1, "groups": 8, "patch": 4, "dropout": 0.0,
-    },
-    "sampler": {
-        "name": "multidiffusion", "window": 64, "hop": 32, "batch": 16,
-        "inner": {"name": "implicit", "steps": 2},
-    },
-    "loudness_dbfs": -20.0,
-}
 
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory):
     """Return the folder of a tiny model with random weights."""
-    import torch
-
-    from a2sb_core.config.load import validate
-    from a2sb_core.config.run import ModelConfig
-    from a2sb_core.engine.checkpoint import save_model
-    from a2sb_core.engine.model import Model
-
-    torch.manual_seed(0)
-    model = Model(validate(ModelConfig, COMPOSITION, "tiny"))
-    model.prediction.fit(model.representation.encode(0.1 * torch.randn(4, RATE)))
-    return save_model(model, tmp_path_factory.mktemp("models") / "tiny")
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
 
-@pytest.fixture
-def composition():
-    return json.loads(json.dumps(COMPOSITION))
+@pytest.fixture(name="composition")
+def _composition():
+    return composition()
 
 
 @pytest.fixture
@@ -74,8 +46,17 @@ def restore(a2sb, model_folder):
         folders = {Path(source).parent, Path(target).parent}
         before = {folder: _contents(folder) for folder in folders}
         result = a2sb(
-            "restore", source, "-o", target, "--task", task, "--model", model_folder,
-            "--device", "cpu", *arguments,
+            "restore",
+            source,
+            "-o",
+            target,
+            "--task",
+            task,
+            "--model",
+            model_folder,
+            "--device",
+            "cpu",
+            *arguments,
         )
         for folder, contents in before.items():
             after = _contents(folder)
@@ -93,7 +74,8 @@ def _contents(folder):
         return {}
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.iterdir() if path.is_file()
+        for path in folder.iterdir()
+        if path.is_file()
     }
 
 
@@ -137,3 +119,17 @@ def low_file(tmp_path, music):
     path = tmp_path / "low.wav"
     soundfile.write(path, music(cutoff_hz=4000), RATE, subtype="PCM_16")
     return path
+
+
+@pytest.fixture
+def collection(tmp_path, music):
+    """Write short files of low bandwidth in a folder with a sub-folder."""
+
+    def make(count, duration_s=0.2):
+        for i in range(count):
+            path = tmp_path / "music" / ("deep" if i % 3 == 2 else ".") / f"{i:03d}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, music(duration_s, 1, cutoff_hz=4000, seed=i), RATE)
+        return tmp_path / "music"
+
+    return make

@@ -10,13 +10,20 @@ RATE = 44100
 # analyze
 
 
+def analyzed(a2sb, path, *more):
+    """Return the report on a file, and its damage by task."""
+    report = json.loads(a2sb("analyze", path, "--json", *more).stdout)
+    return report, report["damage"]
+
+
 def test_analyze_finds_the_cutoff(low_file, a2sb):
-    told = json.loads(a2sb("analyze", low_file, "--json").stdout)
-    assert told["cutoff_hz"] == pytest.approx(4000, rel=0.02)
-    assert (told["sample_rate"], told["channels"]) == (RATE, 2)
-    assert told["duration_s"] == pytest.approx(1.5)
-    assert -40 < told["rms_dbfs"] < told["peak_dbfs"] < 0
-    assert "energy ends at" in told["reason"]
+    report, damage = analyzed(a2sb, low_file)
+    assert damage["bandwidth"]["found"]["cutoff_hz"] == pytest.approx(4000, rel=0.02)
+    assert (report["sample_rate"], report["channels"]) == (RATE, 2)
+    assert report["duration_s"] == pytest.approx(1.5)
+    assert -40 < report["rms_dbfs"] < report["peak_dbfs"] < 0
+    assert "energy ends at" in damage["bandwidth"]["description"]
+    assert damage["inpaint"]["found"] is None
 
 
 def test_analyze_prints_a_table(low_file, a2sb):
@@ -29,16 +36,17 @@ def test_analyze_of_full_band_and_silent_files(tmp_path, music, a2sb):
     soundfile.write(tmp_path / "full.wav", music(3), RATE)
     soundfile.write(tmp_path / "silent.wav", np.zeros(RATE), RATE)
     for name in ("full", "silent"):
-        told = json.loads(a2sb("analyze", tmp_path / f"{name}.wav", "--json").stdout)
-        assert told["cutoff_hz"] is None and told["reason"]
-    assert told["peak_dbfs"] is None
+        report, damage = analyzed(a2sb, tmp_path / f"{name}.wav", "--task", "bandwidth")
+        assert damage["bandwidth"]["found"] is None and damage["bandwidth"]["notes"]
+        assert list(damage) == ["bandwidth"]
+    assert report["peak_dbfs"] is None
 
 
 def test_analyze_and_restore_agree_on_a_low_rate(tmp_path, music, a2sb):
     soundfile.write(tmp_path / "low.wav", music(3, rate=8000), 8000)
-    told = json.loads(a2sb("analyze", tmp_path / "low.wav", "--json").stdout)
-    assert told["sample_rate"] == 8000
-    assert told["cutoff_hz"] == pytest.approx(4000, rel=0.02)
+    report, damage = analyzed(a2sb, tmp_path / "low.wav")
+    assert report["sample_rate"] == 8000
+    assert damage["bandwidth"]["found"]["cutoff_hz"] == pytest.approx(4000, rel=0.02)
 
 
 def test_analyze_of_bad_files(tmp_path, a2sb, fails):
@@ -47,20 +55,23 @@ def test_analyze_of_bad_files(tmp_path, a2sb, fails):
     fails(a2sb("analyze", tmp_path / "text.wav"), "text.wav")
 
 
-def test_analyze_lists_and_draws_what_is_broken(tmp_path, music, a2sb, fails):
+def test_analyze_lists_and_draws_the_gaps(tmp_path, music, a2sb, fails):
     wave = music(2.0, cutoff_hz=8000)
     wave[30_000:31_000] = 0
     wave[50_000:50_100, 1] = np.nan
-    soundfile.write(tmp_path / "in.wav", wave, RATE, subtype="FLOAT")
-    figure = tmp_path / "in.png"
-    printed = a2sb("analyze", tmp_path / "in.wav", "--figure", figure).stdout
-    assert "1 silence, 1 nan" in printed and "silence from 0.6803 s, 22.7 ms" in printed
+    source, figure = tmp_path / "in.wav", tmp_path / "in.png"
+    soundfile.write(source, wave, RATE, subtype="FLOAT")
+    printed = a2sb("analyze", source, "--figure", figure).stdout
+    assert "filling 2 gaps" in printed and "silence from 0.6803 s, 22.7 ms" in printed
     assert figure.read_bytes().startswith(b"\x89PNG")
-    told = json.loads(a2sb("analyze", tmp_path / "in.wav", "--json").stdout)
-    assert [gap["detector"] for gap in told["gaps"]] == ["silence", "nan"]
-    assert told["gaps"][1]["start_s"] == pytest.approx(50_000 / RATE, abs=1e-5)
-    assert told["cutoff_hz"] == pytest.approx(8000, rel=0.02)
-    fails(a2sb("analyze", tmp_path / "in.wav", "--figure", figure), "in.png exists already")
+    _, damage = analyzed(a2sb, source)
+    assert [note.split()[0] for note in damage["inpaint"]["notes"]] == ["silence", "nan"]
+    (_, second) = damage["inpaint"]["found"]["gaps_s"]
+    assert second[0] == pytest.approx(50_000 / RATE, abs=1e-4)
+    # `restore --task bandwidth` refuses NaN, and `analyze` says so.
+    assert "NaN" in damage["bandwidth"]["error"]
+    fails(a2sb("restore", source, "-o", tmp_path / "out.wav", "--task", "bandwidth"), "NaN")
+    fails(a2sb("analyze", source, "--figure", figure), "in.png exists already")
 
 
 # plugins
@@ -140,11 +151,21 @@ def train_yaml(tmp_path, composition, music):
     for i in range(3):
         soundfile.write(folder / f"{i}.wav", music(2, seed=i), RATE)
     path = tmp_path / "train.yaml"
-    path.write_text(json.dumps({
-        "model": composition, "output": str(tmp_path / "run"), "steps": 3, "batch_size": 2,
-        "statistics_segments": 2, "device": "cpu", "checkpoint_every": 2, "validate_every": 3,
-        "data": {"source": str(folder), "frames": 32, "workers": 0, "validation_files": 1},
-    }))
+    path.write_text(
+        json.dumps(
+            {
+                "model": composition,
+                "output": str(tmp_path / "run"),
+                "steps": 3,
+                "batch_size": 2,
+                "statistics_segments": 2,
+                "device": "cpu",
+                "checkpoint_every": 2,
+                "validate_every": 3,
+                "data": {"source": str(folder), "frames": 32, "workers": 0, "validation_files": 1},
+            }
+        )
+    )
     return path
 
 
@@ -190,7 +211,7 @@ def checkpoints(tmp_path):
 
 
 def test_convert_tells_the_licence_and_writes_a_model(checkpoints, tmp_path, a2sb, fails):
-    from a2sb_core.engine.checkpoint import load_model
+    from a2sb_core.models.loading import load_model
 
     target = tmp_path / "converted"
     result = a2sb("convert", *checkpoints, "-o", target)
@@ -208,20 +229,24 @@ def test_convert_tells_the_licence_and_writes_a_model(checkpoints, tmp_path, a2s
 
 
 def test_demo_writes_audio_pictures_and_a_table(tmp_path, monkeypatch, a2sb, model_folder, music):
-    from a2sb_core.cli import demo
+    from a2sb_core.cli import demo as command
+    from a2sb_core.demo import cases as demo
 
     clip = tmp_path / "clip.wav"
     soundfile.write(clip, music(), RATE)
     monkeypatch.setattr(demo, "CLIP", str(clip))
     monkeypatch.setattr(demo, "GAPS_S", ((0.2, 0.3), (0.9, 1.0)))
     monkeypatch.setattr(demo, "SHOWN_S", (0.0, 1.5))
-    monkeypatch.setattr(demo, "METRICS", {"lsd": "LSD", "nothing": "Nothing"})
+    monkeypatch.setattr(command, "METRICS", {"lsd": "LSD", "nothing": "Nothing"})
     target = tmp_path / "demo"
     asked = ("-o", target, "--model", model_folder, "--device", "cpu")
     result = a2sb("demo", *asked)
     assert result.exit_code == 0, result.stderr
-    wanted = {f"{task}{end}" for task in ("bandwidth", "inpaint")
-              for end in ("_damaged.wav", "_restored.wav", ".png")} | {"truth.wav"}
+    wanted = {
+        f"{task}{end}"
+        for task in ("bandwidth", "inpaint")
+        for end in ("_damaged.wav", "_restored.wav", ".png")
+    } | {"truth.wav"}
     assert {path.name for path in target.iterdir()} == wanted
     assert all(str(target / name) in result.stdout for name in wanted)
     assert "LSD" in result.stdout and "degraded" in result.stdout
@@ -233,8 +258,8 @@ def test_demo_writes_audio_pictures_and_a_table(tmp_path, monkeypatch, a2sb, mod
 def test_the_demo_clip_is_shipped_with_its_origin():
     from importlib import resources
 
-    folder = resources.files("a2sb_core.cli")
-    with resources.as_file(folder / "demo_clip.ogg") as clip:
+    folder = resources.files("a2sb_core.demo")
+    with resources.as_file(folder / "clip.ogg") as clip:
         info = soundfile.info(clip)
     assert (info.samplerate, info.channels) == (RATE, 2)
-    assert "MIT" in (folder / "demo_clip.txt").read_text()
+    assert "MIT" in (folder / "clip.txt").read_text()

@@ -13,21 +13,26 @@ MAIN = "import sys; sys.argv[0] = 'a2sb'; from a2sb_core.cli import main; main()
 
 def run(*arguments, code=MAIN, **variables):
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True,
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
         env={**os.environ, **variables},
     )
 
 
 @pytest.fixture
-def complete(monkeypatch):
+def complete():
     """Complete the last of some words as bash asks for it, in this process."""
     from typer.testing import CliRunner
 
     from a2sb_core.cli import app
 
     def ask(*words):
-        asked = {"_A2SB_COMPLETE": "complete_bash", "COMP_WORDS": " ".join(("a2sb", *words)),
-                 "COMP_CWORD": str(len(words))}
+        asked = {
+            "_A2SB_COMPLETE": "complete_bash",
+            "COMP_WORDS": " ".join(("a2sb", *words)),
+            "COMP_CWORD": str(len(words)),
+        }
         result = CliRunner().invoke(app, [], env=asked, prog_name="a2sb")
         assert result.exit_code == 0 and not result.stderr, result
         return result.stdout.split()
@@ -62,8 +67,10 @@ def test_models_and_components_are_those_of_the_registry(complete):
     from a2sb_core.plugins import KINDS, default_registry
 
     registry = default_registry()
-    names = {kind: [registry.shortest(entry) for entry in registry.entries(kind)]
-             for kind in ("model", "metric", "restorer")}
+    names = {
+        kind: [registry.shortest(entry) for entry in registry.entries(kind)]
+        for kind in ("model", "metric", "restorer")
+    }
     assert complete("download", "") == names["model"]
     assert complete("evaluate", "clips", "--metrics", "") == names["metric"]
     assert complete("evaluate", "clips", "--systems", "") == names["model"] + names["restorer"]
@@ -77,7 +84,9 @@ def test_lists_go_on_after_a_comma(complete):
     assert complete("evaluate", "x", "--metrics", "lsd,sisp")[0] == "lsd,sispec"
     assert "lsd,lsd" not in complete("evaluate", "x", "--metrics", "lsd,")
     assert complete("evaluate", "x", "--tasks", "gap-300,band") == [
-        "gap-300,bandwidth-4k", "gap-300,bandwidth-8k"]
+        "gap-300,bandwidth-4k",
+        "gap-300,bandwidth-8k",
+    ]
 
 
 def test_configurations_are_presets_and_yaml_files(complete, tmp_path, monkeypatch):
@@ -102,17 +111,31 @@ def test_distributions_and_plugins_that_are_broken(complete, monkeypatch):
     assert complete("download", "") == [] and complete("plugins", "check", "") == []
 
 
-@pytest.mark.parametrize("words", [
-    "restore x.wav --task ", "download ", "evaluate x --systems ", "train p", "plugins list --kind "
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "restore x.wav --task ",
+        "download ",
+        "evaluate x --systems ",
+        "train p",
+        "plugins list --kind ",
+    ],
+)
 def test_completing_imports_nothing_heavy(words):
-    code = f"""
+    code = (
+        f"""
 import atexit, sys
 atexit.register(lambda: print(sorted(set({HEAVY}) & set(sys.modules)), file=sys.stderr))
-""" + MAIN
+"""
+        + MAIN
+    )
     asked = ["a2sb", *words.split(" ")]
-    result = run(code=code, _A2SB_COMPLETE="complete_bash", COMP_WORDS=" ".join(asked),
-                 COMP_CWORD=str(len(asked) - 1))
+    result = run(
+        code=code,
+        _A2SB_COMPLETE="complete_bash",
+        COMP_WORDS=" ".join(asked),
+        COMP_CWORD=str(len(asked) - 1),
+    )
     assert result.returncode == 0 and result.stdout.strip(), result
     assert result.stderr == "[]\n"
 
@@ -124,8 +147,13 @@ def test_a_script_for_each_shell(shell):
 
 
 def test_it_is_installed_for_the_user(tmp_path):
-    result = run("--install-completion", "bash", HOME=str(tmp_path), USERPROFILE=str(tmp_path),
-                 _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    result = run(
+        "--install-completion",
+        "bash",
+        HOME=str(tmp_path),
+        USERPROFILE=str(tmp_path),
+        _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1",
+    )
     assert result.returncode == 0 and "completion installed" in result.stdout, result
     script = tmp_path / ".bash_completions" / "a2sb.sh"
     assert "a2sb" in script.read_text(encoding="utf8")
@@ -146,9 +174,14 @@ echo "${COMPREPLY[@]}"
 complete -p a2sb
 """
     result = subprocess.run(
-        ["bash", "--norc", "-c", script], capture_output=True, text=True, env={
-            **os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
-            "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"},
+        ["bash", "--norc", "-c", script],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+            "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",
+        },
     )
     assert result.stdout.splitlines()[0] == "inpaint", result
     assert "-o default" in result.stdout  # files, where there is no name to offer

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import fsspec
@@ -12,21 +11,10 @@ import numpy as np
 import psutil
 import pytest
 import soundfile
+from process import A2SB
 
 RATE = 44100
 COMMON = ("--task", "bandwidth", "--cutoff", "4000", "--device", "cpu")
-
-
-@pytest.fixture
-def collection(tmp_path, music):
-    def make(count, duration_s=0.2):
-        for i in range(count):
-            path = tmp_path / "music" / ("deep" if i % 3 == 2 else ".") / f"{i:03d}.wav"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(path, music(duration_s, 1, cutoff_hz=4000, seed=i), RATE)
-        return tmp_path / "music"
-
-    return make
 
 
 @pytest.fixture
@@ -46,7 +34,8 @@ def store():
 def contents(folder):
     return {
         str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*.wav")) if not path.name.startswith(".")
+        for path in sorted(folder.rglob("*.wav"))
+        if not path.name.startswith(".")
     }
 
 
@@ -58,33 +47,38 @@ def test_a_url_gets_what_a_folder_gets(collection, run, store, tmp_path, fails):
     assert done.exit_code == 3 and "3 restored, 1 failed" in done.stdout
     assert "wrote memory://out/000.restored.wav" in done.stderr
     assert {name.removeprefix("/out/"): store.cat_file(name) for name in store.find("/out")} == (
-        contents(tmp_path / "out"))
+        contents(tmp_path / "out")
+    )
     told = json.loads((tmp_path / "run.json").read_text())["files"]
     assert {entry["output"]: entry["status"] for entry in told} == {
-        "memory://out/000.restored.wav": "restored", "memory://out/001.restored.wav": "restored",
+        "memory://out/000.restored.wav": "restored",
+        "memory://out/001.restored.wav": "restored",
         "memory://out/deep/002.restored.wav": "restored",
         "memory://out/text.restored.wav": "failed",
     }
 
     fails(run(folder, "-o", "memory://out"), "3 of 4 outputs exist already")
     again = run(folder, "-o", "memory://out", "--skip-existing")
-    assert again.exit_code == 3 and "3 there already, 1 failed" in again.stdout
+    assert again.exit_code == 3 and "3 skipped, 1 failed" in again.stdout
     looked = run(folder / "000.wav", "-o", "memory://out", "--skip-existing", "--dry-run")
-    assert looked.exit_code == 0 and "memory://out/000.restored.wav is there" in looked.stdout
+    assert looked.exit_code == 0 and "memory://out/000.restored.wav exists" in looked.stdout
 
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    (["-o", "out", "--workers", 2], "only with --engine ray"),
-    (["-o", "out", "--retries", 0], "only with --engine ray"),
-    (["-o", "out", "--engine", "ray", "--gpus-per-worker", 1.5], "neither a share"),
-    (["-o", "-", "--engine", "ray"], "a pipe is restored on this machine"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-o", "out", "--workers", 2], "only with --engine ray"),
+        (["-o", "out", "--retries", 0], "only with --engine ray"),
+        (["-o", "out", "--engine", "ray", "--gpus-per-worker", 1.5], "neither a share"),
+        (["-o", "-", "--engine", "ray"], "a pipe is restored on this machine"),
+    ],
+)
 def test_wrong_wishes(arguments, words, low_file, run, fails):
     fails(run(low_file, *arguments), words, code=2)
 
 
 def test_urls_without_a_store(low_file, run, fails):
-    fails(run(low_file, "-o", "nowhere://out"), "nowhere://out can not be used")
+    fails(run(low_file, "-o", "nowhere://out"), "nowhere://out cannot be used")
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +87,12 @@ def cluster():
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    node = {"num_cpus": 1, "num_gpus": 1, "object_store_memory": 100 << 20,
-            "include_dashboard": False}
+    node = {
+        "num_cpus": 1,
+        "num_gpus": 1,
+        "object_store_memory": 100 << 20,
+        "include_dashboard": False,
+    }
     made = Cluster(initialize_head=True, head_node_args=node)
     made.add_node(**node)
     yield made
@@ -104,15 +102,26 @@ def cluster():
 @pytest.fixture
 def on_ray(cluster, model_folder):
     """Start `a2sb restore` on the cluster as a process of its own."""
-    code = ("import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-            "from a2sb_core.cli import main; main()")
 
     def start(*arguments, model=model_folder):
-        command = [sys.executable, "-c", code, "restore", *arguments, *COMMON, "--engine", "ray",
-                   "--address", cluster.address, "--model", model]
+        command = [
+            *A2SB,
+            "restore",
+            *arguments,
+            *COMMON,
+            "--engine",
+            "ray",
+            "--address",
+            cluster.address,
+            "--model",
+            model,
+        ]
         return subprocess.Popen(
-            [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+            [str(part) for part in command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
 
     return start
@@ -120,8 +129,11 @@ def on_ray(cluster, model_folder):
 
 def workers():
     """Return the processes of this test that hold the model."""
-    return [one for one in psutil.Process().children(recursive=True)
-            if "MapWorker" in " ".join(one.cmdline())]
+    return [
+        one
+        for one in psutil.Process().children(recursive=True)
+        if "MapWorker" in " ".join(one.cmdline())
+    ]
 
 
 def written(folder):
@@ -135,14 +147,21 @@ def wait_for(count, folder, process):
 
 
 @pytest.mark.slow
-def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(
-    collection, run, on_ray, tmp_path
-):
+def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(collection, run, on_ray, tmp_path):
     folder, out = collection(12, duration_s=2), tmp_path / "out"
     (folder / "text.wav").write_text("this is no audio")
     process = on_ray(
-        folder, "-o", f"file://{out}", "--report", tmp_path / "run.json",
-        "--gpus-per-worker", 0.5, "--workers", 2, "--steps", 1,
+        folder,
+        "-o",
+        f"file://{out}",
+        "--report",
+        tmp_path / "run.json",
+        "--gpus-per-worker",
+        0.5,
+        "--workers",
+        2,
+        "--steps",
+        1,
     )
     wait_for(3, out, process)
     both = workers()
@@ -160,8 +179,9 @@ def test_a_worker_is_killed_and_nothing_is_lost_or_done_twice(
     late = written(out)
     assert len(late) == 12 and early.items() <= late.items()
     assert run(folder / "000.wav", "-o", tmp_path / "here.wav").exit_code == 0
-    here, there = (soundfile.read(path)[0] for path in
-                   (tmp_path / "here.wav", out / "000.restored.wav"))
+    here, there = (
+        soundfile.read(path)[0] for path in (tmp_path / "here.wav", out / "000.restored.wav")
+    )
     np.testing.assert_allclose(there, here, atol=1e-3)
 
 
@@ -181,7 +201,7 @@ def test_an_interrupted_run_tells_what_is_left_and_the_next_one_does_it(
     second = on_ray(folder, "-o", out, "--skip-existing", "--workers", 2)
     said, told = second.communicate(timeout=500)
     assert second.returncode == 0, told
-    assert f"{12 - len(early)} restored, {len(early)} there already" in said
+    assert f"{12 - len(early)} restored, {len(early)} skipped" in said
     assert early.items() <= written(out).items() and len(written(out)) == 12
 
 

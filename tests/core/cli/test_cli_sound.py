@@ -24,11 +24,19 @@ def about(path):
     return info.format, info.subtype, info.samplerate, info.channels, info.frames
 
 
-@pytest.mark.parametrize(("suffix", "subtype", "rate", "channels"), [
-    ("wav", "PCM_16", 44100, 2), ("wav", "PCM_24", 48000, 1), ("wav", "PCM_32", 96000, 2),
-    ("wav", "FLOAT", 44100, 3), ("flac", "PCM_16", 48000, 2), ("flac", "PCM_24", 44100, 2),
-    ("ogg", "VORBIS", 44100, 2), ("mp3", "MPEG_LAYER_III", 44100, 1),
-])
+@pytest.mark.parametrize(
+    ("suffix", "subtype", "rate", "channels"),
+    [
+        ("wav", "PCM_16", 44100, 2),
+        ("wav", "PCM_24", 48000, 1),
+        ("wav", "PCM_32", 96000, 2),
+        ("wav", "FLOAT", 44100, 3),
+        ("flac", "PCM_16", 48000, 2),
+        ("flac", "PCM_24", 44100, 2),
+        ("ogg", "VORBIS", 44100, 2),
+        ("mp3", "MPEG_LAYER_III", 44100, 1),
+    ],
+)
 def test_format_rate_depth_channels_and_length_are_kept(
     tmp_path, music, restore, suffix, subtype, rate, channels
 ):
@@ -59,15 +67,18 @@ def test_flac_of_24_bits_with_tags_and_cover_comes_out_so(tmp_path, music, resto
     assert after.info.total_samples == before.info.total_samples
 
 
-@pytest.mark.parametrize(("arguments", "expected"), [
-    (("--bit-depth", "24"), ("WAV", "PCM_24", 44100, 2)),
-    (("--bit-depth", "float"), ("WAV", "FLOAT", 44100, 2)),
-    (("--sample-rate", "48000"), ("WAV", "PCM_16", 48000, 2)),
-    (("--stereo", "mono", "--bit-depth", "32"), ("WAV", "PCM_32", 44100, 1)),
-    (("--stereo", "ms"), ("WAV", "PCM_16", 44100, 2)),
-    (("--format", "flac"), ("FLAC", "PCM_16", 44100, 2)),
-    (("--format", "mp3"), ("MP3", "MPEG_LAYER_III", 44100, 2)),
-])
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--bit-depth", "24"), ("WAV", "PCM_24", 44100, 2)),
+        (("--bit-depth", "float"), ("WAV", "FLOAT", 44100, 2)),
+        (("--sample-rate", "48000"), ("WAV", "PCM_16", 48000, 2)),
+        (("--stereo", "mono", "--bit-depth", "32"), ("WAV", "PCM_32", 44100, 1)),
+        (("--stereo", "ms"), ("WAV", "PCM_16", 44100, 2)),
+        (("--format", "flac"), ("FLAC", "PCM_16", 44100, 2)),
+        (("--format", "mp3"), ("MP3", "MPEG_LAYER_III", 44100, 2)),
+    ],
+)
 def test_another_sound_is_written_where_it_is_asked_for(
     low_file, tmp_path, restore, arguments, expected
 ):
@@ -89,29 +100,47 @@ def test_a_file_without_damage_is_written_as_asked_too(tmp_path, music, restore)
 
 
 def test_the_name_gets_the_suffix_of_the_format(low_file, tmp_path, a2sb, model_folder):
-    result = a2sb("restore", low_file, "-o", tmp_path / "new", "--task", "bandwidth",
-                  "--model", model_folder, "--format", "flac", "--steps", 1)
+    result = a2sb(
+        "restore",
+        low_file,
+        "-o",
+        tmp_path / "new",
+        "--task",
+        "bandwidth",
+        "--model",
+        model_folder,
+        "--format",
+        "flac",
+        "--steps",
+        1,
+    )
     assert result.exit_code == 0, result.stderr
     assert about(tmp_path / "new.flac")[0] == "FLAC"
 
 
-@pytest.mark.parametrize(("target", "arguments", "words"), [
-    ("out.wav", ("--format", "flac"), ("out.flac", "--format")),
-    ("-", ("--format", "wav"), ("a pipe is WAV",)),
-    ("out.wav", ("--bit-depth", "12"), ("--bit-depth", "'12'")),
-    ("out.wav", ("--stereo", "surround"), ("--stereo",)),
-    ("out.wav", ("--sample-rate", "0"), ("--sample-rate",)),
-])
+@pytest.mark.parametrize(
+    ("target", "arguments", "words"),
+    [
+        ("out.wav", ("--format", "flac"), ("out.flac", "--format")),
+        ("-", ("--format", "wav"), ("a pipe is WAV",)),
+        ("out.wav", ("--bit-depth", "12"), ("--bit-depth", "'12'")),
+        ("out.wav", ("--stereo", "surround"), ("--stereo",)),
+        ("out.wav", ("--sample-rate", "0"), ("--sample-rate",)),
+    ],
+)
 def test_what_can_not_be_written_is_wrong_usage(
     low_file, tmp_path, restore, fails, target, arguments, words
 ):
-    fails(restore(low_file, target if target == "-" else tmp_path / target, *arguments), *words,
-          code=2)
+    fails(
+        restore(low_file, target if target == "-" else tmp_path / target, *arguments),
+        *words,
+        code=2,
+    )
 
 
-@pytest.mark.parametrize(("mode", "note"), [
-    ("clamp", "limited"), ("rescale", "lowered by"), ("none", "limited"),
-])
+@pytest.mark.parametrize(
+    ("mode", "note"), [("clamp", "limited"), ("rescale", "lowered by"), ("none", "limited")]
+)
 def test_it_is_told_what_was_done_above_full_scale(tmp_path, music, restore, mode, note):
     loud = music(0.8, 1, cutoff_hz=4000)
     source = write(tmp_path / "in.wav", np.clip(loud / np.abs(loud).max(), -1, 0.9999))
@@ -127,14 +156,24 @@ def test_many_files_in_one_format(tmp_path, music, a2sb, model_folder):
     for name, subtype in (("a.wav", "PCM_24"), ("b.ogg", "VORBIS")):
         write(tmp_path / "music" / name, music(0.6, 1, cutoff_hz=4000), subtype=subtype)
     result = a2sb(
-        "restore", tmp_path / "music", "-o", tmp_path / "out", "--task", "bandwidth", "--model",
-        model_folder, "--steps", 1, "--format", "flac", "--report", tmp_path / "run.json",
+        "restore",
+        tmp_path / "music",
+        "-o",
+        tmp_path / "out",
+        "--task",
+        "bandwidth",
+        "--model",
+        model_folder,
+        "--steps",
+        1,
+        "--format",
+        "flac",
+        "--report",
+        tmp_path / "run.json",
     )
     assert result.exit_code == 0, result.stderr
     found = {path.name: about(path)[:2] for path in (tmp_path / "out").iterdir()}
-    assert found == {
-        "a.restored.flac": ("FLAC", "PCM_24"), "b.restored.flac": ("FLAC", "PCM_24"),
-    }
+    assert found == {"a.restored.flac": ("FLAC", "PCM_24"), "b.restored.flac": ("FLAC", "PCM_24")}
     assert all("notes" in one for one in json.loads((tmp_path / "run.json").read_text())["files"])
 
 
@@ -157,4 +196,18 @@ def test_what_can_only_be_read_becomes_flac(tmp_path, music, a2sb, model_folder)
     assert read_tags(written).texts["title"] == [TITLE]
     result = a2sb("restore", tmp_path / "music" / "a.m4a", "-o", tmp_path / "b.m4a", *asked)
     assert result.exit_code == 1
-    assert "can not be written; use one of" in result.stderr
+    assert "cannot be written; use one of" in result.stderr
+
+
+def test_the_amount_of_the_change_is_asked_for(tmp_path, low_file, restore, fails):
+    results = []
+    for amount in (0, 0.5, 1):
+        target = tmp_path / f"{amount}.wav"
+        done = restore(low_file, target, "--amount", amount, "--bit-depth", "float", "--steps", 1)
+        assert done.exit_code == 0, done.stderr
+        results.append(soundfile.read(target)[0])
+    nothing, half, whole = results
+    assert np.array_equal(nothing, soundfile.read(low_file)[0])
+    np.testing.assert_allclose(half, (nothing + whole) / 2, atol=1e-6)
+    assert np.abs(whole - nothing).max() > 1e-3
+    fails(restore(low_file, tmp_path / "out.wav", "--amount", 2), "--amount", code=2)

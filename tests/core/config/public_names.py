@@ -10,8 +10,9 @@ from typing import get_args
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from a2sb_core.config.evaluate import EvaluateConfig
-from a2sb_core.config.run import ModelConfig, TrainConfig
+from a2sb_core.config.evaluation import EvaluateConfig
+from a2sb_core.config.model import ModelConfig
+from a2sb_core.config.training import TrainConfig
 from a2sb_core.plugins import default_registry
 from a2sb_core.plugins.registry import KINDS, RESOURCE_KINDS
 
@@ -21,8 +22,11 @@ SNAPSHOT = Path(__file__).with_suffix(".txt")
 def public_names():
     """Return a line for each name: components and resources, and fields with their defaults."""
     lines = []
-    for name, config in (("train", TrainConfig), ("model", ModelConfig),
-                         ("evaluate", EvaluateConfig)):
+    for name, config in (
+        ("train", TrainConfig),
+        ("model", ModelConfig),
+        ("evaluate", EvaluateConfig),
+    ):
         lines += _fields(name, config)
     registry = default_registry()
     for entry in registry.entries():

@@ -2,9 +2,10 @@
 
 import pytest
 from config_parts import Line, Plain, Wrapper, parts  # noqa: F401
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from a2sb_core.config.component import AnyBridge, AnySampler, FrozenConfig
+from a2sb_core.errors import ConfigError
+from a2sb_core.plugins.component_config import AnyBridge, AnySampler, FrozenConfig
 
 
 class Run(FrozenConfig):
@@ -21,7 +22,7 @@ def wrapper(inner, **fields):
 def problems(**fields):
     """Path, type and message of each error."""
     with pytest.raises(ValidationError) as caught:
-        Run(**fields)
+        Run.model_validate(fields)
     return [(error["loc"], error["type"], error["msg"]) for error in caught.value.errors()]
 
 
@@ -36,7 +37,9 @@ def test_accepts_a_name_a_mapping_or_a_configuration(value):
 
 def test_holds_components_at_any_depth():
     run = Run(
-        sampler=wrapper(wrapper({"name": "plain", "steps": 3})), bridge="line", more=["plain"],
+        sampler=wrapper(wrapper({"name": "plain", "steps": 3})),
+        bridge="line",
+        more=["plain"],
         named={"a": {"name": "plain", "steps": 9}},
     )
     assert run.sampler.inner.inner == Plain.Config(steps=3)
@@ -73,8 +76,11 @@ def test_errors_in_collections_point_at_the_element():
 def test_all_problems_are_told_at_once():
     sampler = wrapper({"name": "plain", "steps": 0, "stepz": 1}, windw=1)
     assert [loc for loc, *_ in problems(sampler=sampler, bridge="lime", x=1)] == [
-        ("sampler", "inner", "steps"), ("sampler", "inner", "stepz"), ("sampler", "windw"),
-        ("bridge",), ("x",),
+        ("sampler", "inner", "steps"),
+        ("sampler", "inner", "stepz"),
+        ("sampler", "windw"),
+        ("bridge",),
+        ("x",),
     ]
 
 
@@ -82,7 +88,8 @@ def test_unknown_name_gives_the_message_of_the_registry():
     ((_, kind, message),) = problems(sampler={"name": "plian"})
     assert kind == "component"
     assert message.splitlines() == [
-        "unknown sampler `plian`; did you mean `plain`?", "known names: broken, plain, wrapper",
+        "unknown sampler `plian`; did you mean `plain`?",
+        "known names: broken, plain, wrapper",
     ]
 
 
@@ -109,9 +116,7 @@ def test_value_that_names_nothing_lists_the_names():
 def test_unknown_field_tells_the_nearest_and_all_known():
     ((_, kind, message),) = problems(sampler={"name": "plain", "stpes": 3})
     assert kind == "unknown_field"
-    assert message == (
-        "unknown field; did you mean `steps`? known fields: name, steps, rate, mode"
-    )
+    assert message == ("unknown field; did you mean `steps`? known fields: name, steps, rate, mode")
 
 
 def test_unknown_field_of_a_plain_model_lists_no_fields_of_another():
@@ -122,7 +127,7 @@ def test_unknown_field_of_a_plain_model_lists_no_fields_of_another():
         model: Model
 
     with pytest.raises(ValidationError) as caught:
-        Holder(model={"modle": 1})
+        Holder.model_validate({"model": {"modle": 1}})
     ((loc, kind),) = [(error["loc"], error["type"]) for error in caught.value.errors()]
     assert (loc, kind) == (("model", "modle"), "extra_forbidden")
 
@@ -145,6 +150,37 @@ def test_configurations_are_immutable_and_do_not_change_their_input():
     assert tree == wrapper({"name": "plain"})
     with pytest.raises(ValidationError, match="frozen"):
         run.sampler.inner.steps = 3
+
+
+def test_errors_of_a_constructor_are_those_of_the_project():
+    inner = {"name": "plain", "stpes": 0}
+    with pytest.raises(ConfigError) as caught:
+        Run(sampler=wrapper(inner, window={"size": 0.5}), bridge="lime")
+    assert isinstance(caught.value, ValueError)
+    assert isinstance(caught.value.__cause__, ValidationError)
+    title, *lines = str(caught.value).splitlines()
+    assert title == "Run: 3 problems"
+    assert lines[0].startswith("- sampler.inner.stpes: unknown field; did you mean `steps`?")
+    assert lines[1].startswith("- sampler.window.size: ") and lines[1].endswith("; got 0.5")
+    assert lines[2].startswith("- bridge: unknown bridge `lime`")
+    with pytest.raises(ConfigError, match=r"^Plain\.Config: 1 problem\n- steps: .*; got 0$"):
+        Plain.Config(steps=0)
+
+
+def test_a_validator_may_create_other_configurations():
+    class Holder(FrozenConfig):
+        steps: int
+
+        @model_validator(mode="after")
+        def _check(self):
+            Plain.Config(steps=self.steps)
+            return self
+
+    class Outer(FrozenConfig):
+        holder: Holder
+
+    with pytest.raises(ConfigError, match=r"Outer: 1 problem\n- holder: Plain\.Config: 1 "):
+        Outer(holder={"steps": 0})
 
 
 def test_ready_configurations_hold_components_too():

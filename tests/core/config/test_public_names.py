@@ -5,14 +5,11 @@ from public_names import SNAPSHOT, public_names
 
 def test_public_names_are_those_of_the_snapshot():
     known, found = set(SNAPSHOT.read_text().splitlines()), set(public_names())
-    assert found == known, "\n".join([
-        "names or defaults of configurations are not those of the snapshot.",
-        *(f"  gone: {line}" for line in sorted(known - found)),
-        *(f"  new:  {line}" for line in sorted(found - known)),
-        "Configurations that people have written use what is gone. If the change is meant, tell "
-        "of it in CHANGELOG.md and run",
-        "  python tests/core/config/public_names.py",
-    ])
+    assert found == known, (
+        f"gone: {sorted(known - found)}; new: {sorted(found - known)}. Configurations that people "
+        "have written use what is gone. If the change is meant, add it to CHANGELOG.md and run "
+        "python tests/core/config/public_names.py"
+    )
 
 
 def test_the_snapshot_holds_what_configurations_are_made_of():

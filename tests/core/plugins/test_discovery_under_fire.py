@@ -23,70 +23,88 @@ def registers(kind, name, target):
 # What is installed as `bad-dist` 0.7, what the doctor says of it, and what it advises.
 FIRE = {
     "fails to import": (
-        {"source": "import not_there_at_all"}, "No module named 'not_there_at_all'",
+        {"source": "import not_there_at_all"},
+        "No module named 'not_there_at_all'",
         "pip install --force-reinstall bad-dist",
     ),
     "raises in its hook": (
-        {"source": f"{HOOK}    1 / 0"}, "ZeroDivisionError: division by zero",
-        "tell its author, with what `A2SB_STRICT_PLUGINS=1 A2SB_DEBUG=1",
+        {"source": f"{HOOK}    1 / 0"},
+        "ZeroDivisionError: division by zero",
+        "`A2SB_STRICT_PLUGINS=1 A2SB_DEBUG=1",
     ),
     "registers half and raises": (
         {"source": f"{HOOK}    {ADD}\n    raise KeyError('half')", "part": PART},
-        "KeyError: 'half'", "tell its author",
+        "KeyError: 'half'",
+        "its author",
     ),
     "wrong signature of the hook": (
         {"source": HOOK.replace("(registrar)", "(registry, kind)") + "    pass"},
-        "a2sb_register", "must write `@hookimpl def a2sb_register(registrar)`",
+        "a2sb_register",
+        "`@hookimpl def a2sb_register(registrar)`",
     ),
     "API of the future": (
         {"source": f"A2SB_API_VERSION = '7.0'\n{HOOK}    {ADD}"},
-        "made for version 7.0 of the plugin API; this is 1.0", "pip install --upgrade bad-dist",
+        "made for version 7.0 of the plugin API; this is 2.0",
+        "pip install --upgrade bad-dist",
     ),
     "name of a built-in": (
         {"source": registers("bridge", "i2sb", "a2sb_tasks.bridges.i2sb:I2SB")},
-        "the bridge `i2sb` is taken by plugin `a2sb_tasks` of a2sb", "write `bad-dist:NAME`",
+        "the bridge `i2sb` is taken by plugin `a2sb_tasks` of a2sb",
+        "write `bad-dist:NAME`",
     ),
     "target that does not exist": (
         {"source": registers("sampler", "ghost", "bad_dist_parts:Ghost"), "part": PART},
         "the sampler `ghost` (`bad_dist_parts:Ghost`) of plugin `main` of bad-dist 0.7 is broken",
-        "its author must mend `bad_dist_parts:Ghost`",
+        "`bad_dist_parts:Ghost`",
     ),
     "config that is no pydantic model": (
         {"source": registers("sampler", "plain", "bad_dist_parts:Part"), "part": PLAIN},
-        "no nested `Config` that derives from ComponentConfig", "its author must mend",
+        "no nested `Config` that derives from ComponentConfig",
+        "its author must",
     ),
     "calls itself otherwise": (
-        {"source": registers("sampler", "mine", "bad_dist_parts:Part"),
-         "part": PART.replace("{name}", "other")},
-        "the sampler `mine` calls itself `other`", 'must write `name: str = "mine"`',
+        {
+            "source": registers("sampler", "mine", "bad_dist_parts:Part"),
+            "part": PART.replace("{name}", "other"),
+        },
+        "the sampler `mine` has the name `other`",
+        '`name: str = "mine"`',
     ),
     "abstract component": (
-        {"source": registers("sampler", "mine", "bad_dist_parts:Part"),
-         "part": PART.replace("{name}", "mine").replace("def sample(", "def simple(")},
-        "the sampler `mine` is abstract", "must write `sample`",
+        {
+            "source": registers("sampler", "mine", "bad_dist_parts:Part"),
+            "part": PART.replace("{name}", "mine").replace("def sample(", "def simple("),
+        },
+        "the sampler `mine` is abstract",
+        "`sample`",
     ),
     "config without a name": (
-        {"source": registers("sampler", "mine", "bad_dist_parts:Part"),
-         "part": PART.replace('        name: str = "{name}"', "        pass")},
-        "the sampler `mine` has no name in its Config", 'must write `name: str = "mine"`',
+        {
+            "source": registers("sampler", "mine", "bad_dist_parts:Part"),
+            "part": PART.replace('        name: str = "{name}"', "        pass"),
+        },
+        "the sampler `mine` has no name in its Config",
+        '`name: str = "mine"`',
     ),
     "config without a JSON Schema": (
-        {"source": registers("sampler", "mine", "bad_dist_parts:Part"),
-         "part": "import typing\n" + PART.replace("{name}", "mine").replace(
-             '"mine"', '"mine"\n        call: typing.Callable = print')},
-        "of the sampler `mine` has no JSON Schema", "types that pydantic knows",
+        {
+            "source": registers("sampler", "mine", "bad_dist_parts:Part"),
+            "part": "import typing\n"
+            + PART.replace("{name}", "mine").replace(
+                '"mine"', '"mine"\n        call: typing.Callable = print'
+            ),
+        },
+        "of the sampler `mine` has no JSON Schema",
+        "types that pydantic",
     ),
 }
 # Two distributions that both work: what the doctor notes of each.
 SHARED = {
     "name of another plugin": (
-        {"name": "fine", "point": "two"}, "the sampler `fine` is also one of",
+        {"name": "fine", "point": "two"},
+        "the sampler `fine` is also",
         "write `bad-dist:fine` in configurations",
-    ),
-    "entry point name of another distribution": (
-        {"name": "two", "point": "main"}, "the entry point `main` is also one of fine-dist",
-        "write `bad-dist` in A2SB_PLUGINS",
-    ),
+    )
 }
 
 
@@ -115,9 +133,9 @@ def explained(what, advice, code):
     assert result.exit_code == code, result.output
     text = " ".join(result.output.split())
     blocks = [" ".join(block.split()) for block in result.output.split("\n\n")]
-    (block,) = (block for block in blocks if "of bad-dist 0.7" in block.split(" what: ")[0])
-    assert what in block.split(" do: ")[0], block
-    assert advice in block.split(" do: ")[1], block
+    (block,) = (block for block in blocks if "of bad-dist 0.7" in block.split(" problem: ")[0])
+    assert what in block.split(" advice: ")[0], block
+    assert advice in block.split(" advice: ")[1], block
     assert "Traceback" not in text
     return True
 
@@ -169,7 +187,7 @@ def test_nothing_wrong(site):
     write_sampler(site, "fine-dist", "fine")
     result = run("plugins", "doctor")
     assert result.exit_code == 0
-    assert result.output == "1 installed distributions add something; 0 faults, 0 notes\n"
+    assert "0 problems, 0 notes" in result.output
 
 
 def test_schema_of_all_others_is_there_without_the_one_that_has_none(site):
@@ -190,12 +208,30 @@ def test_what_plugins_print_does_not_spoil_json(site):
     assert json.loads(run("plugins", "doctor", "--json").stdout) == {"findings": []}
 
 
+def test_no_text_of_a_plugin_controls_the_terminal(site):
+    bad = "\x1b[2J\x1b]0;x\x07"
+    source = f"""{HOOK}    registrar.add("sampler", "half", "bad_dist_parts:Part", {bad!r})
+    registrar.add_option("t", "p", "--half", metavar={bad!r}, help={bad!r}, parse="builtins:int")
+"""
+    part = f"raise ValueError({bad!r})\n"
+    write_distribution(site, "bad-dist", source=source, part=part, point=f"ma{bad}in")
+    write_distribution(site, "worse-dist", source=f"raise ValueError({bad!r})", version=f"1{bad}")
+    asked = ["plugins list", "plugins doctor", "plugins show half", "restore --help"]
+    for arguments in (*asked, "config show paper --set sampler=half"):
+        reset()
+        result = CliRunner().invoke(app, arguments.split(), color=True)  # keeps control sequences
+        shown = result.output.replace("\x1b[0m", "")
+        assert "\x1b[2J" not in shown and "\x07" not in shown
+        # A table of options may break the lines of an escaped text.
+        assert "x1b" in repr(result.output) or arguments.startswith("restore")
+
+
 def test_allow_list_of_what_is_not_installed(site, monkeypatch):
     monkeypatch.setenv("A2SB_PLUGINS", "gone")
     result = run("plugins", "doctor")
     assert result.exit_code == 1
     assert "broken: plugin `gone`" in result.output
-    assert "install it, or take it out of A2SB_PLUGINS" in result.output
+    assert "remove it from A2SB_PLUGINS" in result.output
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["plugins", "list"]], ids=" ".join)

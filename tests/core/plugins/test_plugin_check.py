@@ -12,7 +12,7 @@ from a2sb_core.testing import laws
 
 METRIC = """
 import torch
-from a2sb_core.interfaces import ComponentConfig, Metric, Outcome
+from a2sb_core.interfaces import A2SBError, ComponentConfig, Metric, Outcome
 from a2sb_core.testing import Case
 
 class Distance(Metric):
@@ -21,7 +21,11 @@ class Distance(Metric):
     class Config(ComponentConfig):
         name: str = "distance"
 
+    def check(self):
+        MISSING
+
     def measure(self, truth, estimate, sample_rate):
+        self.check()
         return float((truth - estimate).abs().CALL())
 
     @staticmethod
@@ -51,8 +55,8 @@ def check(*arguments):
     return result
 
 
-def install_metric(site, call="mean", known="{}", head=""):
-    part = METRIC.replace("CALL", call).replace("KNOWN", known)
+def install_metric(site, call="mean", known="{}", head="", missing="pass"):
+    part = METRIC.replace("CALL", call).replace("KNOWN", known).replace("MISSING", missing)
     write_distribution(site, "my-dist", head + add("metric", "distance", "Distance"), part=part)
 
 
@@ -62,7 +66,8 @@ def test_sane_plugin_passes_every_law(site):
     count = len(laws("metric"))
     assert result.exit_code == 0
     assert result.output.endswith(f"{count} of {count} checks passed\n")
-    assert all(f"metric `distance`: {law.name}\n" in result.output for law in laws("metric"))
+    told = [f"metric `distance`: {law.name}\n        {law.sentence}\n" for law in laws("metric")]
+    assert all(text in result.output for text in told)
 
 
 def test_broken_law_fails_with_its_message(site):
@@ -84,15 +89,31 @@ def test_known_failure_is_told_with_its_reason_and_strict(site):
     assert result.exit_code == 1
 
 
+def test_another_error_is_no_known_failure(site):
+    install_metric(site, call="nothing", known="{'channels_count_alike': 'they do not'}")
+    result = check("my-dist", "--json")
+    verdicts = {v["law"]: v for v in json.loads(result.output)["verdicts"]}
+    assert verdicts["channels_count_alike"]["state"] == "broken"
+    assert "AttributeError" in verdicts["channels_count_alike"]["detail"]
+
+
+def test_component_that_cannot_run_is_skipped_and_not_passed(site):
+    install_metric(site, missing="raise A2SBError('needs a package')")
+    result = check("my-dist")
+    assert result.exit_code == 1
+    assert "skipped metric `distance`: more_noise_is_worse\n" in result.output
+    assert "        needs a package\n" in result.output
+    assert "broken" not in result.output
+
+
 def test_plugin_module_that_imports_torch_is_told(site):
     (site / "torch.py").touch()  # the one that another process finds: quicker than the real one
     install_metric(site, head="import torch\n")
     result = check("my-dist")
     assert result.exit_code == 1
-    assert "registered_without_torch\n        listing the plugins of my-dist imports torch" in (
-        result.output
-    )
-    assert "1 checks" not in result.output
+    assert "broken  metric `distance`: registered_without_torch\n" in result.output
+    assert "        listing the plugins of my-dist imports torch" in result.output
+    assert "0 of" not in result.output
 
 
 def test_config_without_defaults_asks_for_cases(site):

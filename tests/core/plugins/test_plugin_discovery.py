@@ -1,6 +1,7 @@
 """One plugin's failure is that plugin's failure."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from a2sb_core.errors import PluginError
-from a2sb_core.plugins import API_VERSION, default_registry, discover, discovery, reset
+from a2sb_core.plugins import default_registry, discover, discovery, reset
 
 ROOT = Path(__file__).parents[3]
 BUILTIN = """
-from a2sb_core.config.component import ComponentConfig
+from a2sb_core.plugins.component_config import ComponentConfig
 from a2sb_core.plugins import hookimpl
 
 class Known:
@@ -28,7 +29,7 @@ def a2sb_register(registrar):
 """
 
 PLUGIN = """
-from a2sb_core.config.component import ComponentConfig
+from a2sb_core.plugins.component_config import ComponentConfig
 from a2sb_core.plugins import hookimpl
 
 class Part:
@@ -79,33 +80,49 @@ HOOK = "from a2sb_core.plugins import hookimpl\n@hookimpl\n"
 ADD = 'registrar.add("metric", "half", "nowhere:Half")'
 
 BROKEN = {
-    "fails to import": ("import not_there_at_all", "No module named 'not_there_at_all'"),
     "exits on import": ("raise SystemExit(3)", "SystemExit: 3"),
-    "syntax error": ("def", "SyntaxError"),
-    "raises half-way": (
-        f"{HOOK}def a2sb_register(registrar):\n    {ADD}\n    raise ZeroDivisionError('half-way')",
-        "ZeroDivisionError: half-way",
+    "is interrupted on import": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+    "ends the process on import": ("import os\nos._exit(3)", "os._exit(3)"),
+    "closes on import": ("raise GeneratorExit('x')", "GeneratorExit: x"),
+    "raises no exception": ("class B(BaseException): pass\nraise B('gone')", "B: gone"),
+    "is interrupted in its hook": (
+        f"{HOOK}def a2sb_register(registrar): raise KeyboardInterrupt",
+        "KeyboardInterrupt",
     ),
-    "asks for too much": (f"{HOOK}def a2sb_register(registrar, more): {ADD}", "more"),
+    "syntax error": ("def", "SyntaxError"),
     "asks for nothing": (f"{HOOK}def a2sb_register(): pass", "no `@hookimpl def a2sb_register"),
     "forgets the marker": (f"def a2sb_register(registrar): {ADD}", "no `@hookimpl"),
     "misspells the hook": (f"{HOOK}def a2sb_registers(registrar): {ADD}", "a2sb_registers"),
-    "is of the future": (
-        f"A2SB_API_VERSION = '2.0'\n{HOOK}def a2sb_register(registrar): {ADD}",
-        f"made for version 2.0 of the plugin API; this is {API_VERSION}",
-    ),
     "adds a wrong kind": (
         f"{HOOK}def a2sb_register(registrar):\n    {ADD}\n    registrar.add('brigde', 'x', 'a:B')",
-        "unknown kind `brigde`; kinds: representation, corruption, bridge",
+        "unknown kind `brigde`; kinds: representation, corruption, guess, bridge",
     ),
     "adds a name twice": (
         f"{HOOK}def a2sb_register(registrar):\n    {ADD}\n    {ADD}",
         "the metric `half` is added twice",
     ),
     "adds a name that is no text": (
-        f"{HOOK}def a2sb_register(registrar): registrar.add('metric', 5, 'a:B')", "TypeError"
+        f"{HOOK}def a2sb_register(registrar): registrar.add('metric', 5, 'a:B')",
+        "TypeError",
     ),
 }
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts, even where the parent process had it ignored."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_ctrl_c_during_the_import_of_a_plugin_ends_the_program(install):
+    install("slow-dist", "slow_mod", "import signal\nsignal.raise_signal(signal.SIGINT)")
+    with pytest.raises(KeyboardInterrupt) as caught:
+        discover()
+    assert caught.value.__notes__ == ["plugin `main` of slow-dist 1.2 was being loaded"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("case", BROKEN)
@@ -125,11 +142,11 @@ def test_broken_plugin_is_reported_and_others_work(install, plugin, case):
 
 
 def test_api_of_same_major_version_runs(install, plugin):
-    install("a-dist", "a_mod", "A2SB_API_VERSION = '1.99'\n" + plugin("new"))
+    install("a-dist", "a_mod", "A2SB_API_VERSION = '2.99'\n" + plugin("new"))
     assert discover().names("bridge") == ["known", "new"]
 
 
-@pytest.mark.parametrize("version", ["2.0", "0.9", "10.0", 2])
+@pytest.mark.parametrize("version", ["1.0", "0.9", "10.0", 3])
 def test_api_of_other_major_version_is_not_run(install, plugin, version):
     install("a-dist", "a_mod", f"A2SB_API_VERSION = {version!r}\n" + plugin("new"))
     registry = discover()
@@ -139,13 +156,13 @@ def test_api_of_other_major_version_is_not_run(install, plugin, version):
 
 def test_plugin_object_takes_the_version_of_its_module(install):
     source = (
-        "from a2sb_core.plugins import hookimpl\nA2SB_API_VERSION = '2.0'\n"
+        "from a2sb_core.plugins import hookimpl\nA2SB_API_VERSION = '3.0'\n"
         "class Plugin:\n    @hookimpl\n    def a2sb_register(self, registrar):\n"
         "        registrar.add('metric', 'm', 'a:B')\nplugin = Plugin()\n"
     )
     install("a-dist", "a_mod", source, points="main = a_mod:plugin")
-    assert "version 2.0" in discover().failures[0].reason
-    install("b-dist", "b_mod", source.replace("2.0", "1.0"), points="main = b_mod:plugin")
+    assert "version 3.0" in discover().failures[0].reason
+    install("b-dist", "b_mod", source.replace("3.0", "2.0"), points="main = b_mod:plugin")
     assert discover().names("metric") == ["m"]
 
 
@@ -205,7 +222,7 @@ def test_malformed_entry_points_are_reported(install, plugin):
     assert [failure.distribution for failure in registry.failures] == ["bad-dist"]
 
 
-def test_shadowed_copy_of_a_distribution_is_not_loaded_twice(install, plugin, tmp_path):
+def test_shadowed_copy_of_a_distribution_is_not_loaded_twice(install, plugin):
     install("my-dist", "my_mod", plugin("mine"), version="1.0")
     install("my-dist", "my_mod", plugin("mine"), version="2.0")
     registry = discover()
@@ -216,8 +233,14 @@ def test_shadowed_copy_of_a_distribution_is_not_loaded_twice(install, plugin, tm
 @pytest.mark.parametrize(
     ("allowed", "names"),
     [
-        ("", []), (" , ", []), ("ep_one", ["one"]), ("two-dist", ["two"]), ("TWO_dist", ["two"]),
-        ("ep_one, ep_two", ["one", "two"]), (None, ["one", "two"]),
+        ("", []),
+        (" , ", []),
+        ("one-dist:ep_one", ["one"]),
+        ("one-dist:ep_two", []),
+        ("two-dist", ["two"]),
+        ("TWO_dist", ["two"]),
+        ("one-dist:EP.one, two-dist", ["one", "two"]),
+        (None, ["one", "two"]),
     ],
 )
 def test_allow_list(install, plugin, monkeypatch, allowed, names):
@@ -227,8 +250,26 @@ def test_allow_list(install, plugin, monkeypatch, allowed, names):
         monkeypatch.setenv("A2SB_PLUGINS", allowed)
     registry = discover()
     assert registry.names("bridge") == ["known", *names]
-    assert registry.failures == ()
+    assert [failure.plugin for failure in registry.failures] == (
+        ["one-dist:ep-two"] if allowed == "one-dist:ep_two" else []
+    )
     assert ("one_mod" in sys.modules) == ("one" in names)
+
+
+def test_an_entry_point_cannot_take_an_allowed_name(install, plugin, monkeypatch):
+    install("good-dist", "good_mod", plugin("good"), entry_point="main")
+    install("evil-dist", "evil_mod", plugin("evil"), entry_point="good-dist")
+    monkeypatch.setenv("A2SB_PLUGINS", "good-dist")
+    registry = discover()
+    assert registry.names("bridge") == ["good", "known"] and registry.failures == ()
+    assert "evil_mod" not in sys.modules
+
+
+def test_the_bare_name_of_an_entry_point_is_explained(install, plugin, monkeypatch):
+    install("one-dist", "one_mod", plugin("one"), entry_point="ep_one")
+    monkeypatch.setenv("A2SB_PLUGINS", "ep_one")
+    (failure,) = discover().failures
+    assert "`one-dist:ep-one`" in failure.reason and "one_mod" not in sys.modules
 
 
 def test_allow_list_names_what_is_not_installed(install, plugin, monkeypatch):
@@ -272,7 +313,7 @@ def test_default_registry_is_kept_until_reset(install, plugin):
 def test_finding_and_listing_plugins_imports_no_torch():
     code = (
         "import sys; from a2sb_core.plugins import default_registry as r\n"
-        "import a2sb_core.config.load, a2sb_core.config.run\n"
+        "import a2sb_core.config.loading, a2sb_core.config.training\n"
         "assert len(r().entries()) > 5; r().entry('bridge', 'i2sb')\n"
         "sys.exit('torch' in sys.modules)"
     )

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from a2sb_core.config.component import ComponentConfig, FrozenConfig
 from a2sb_core.errors import PluginError
 from a2sb_core.plugins import (
     KINDS,
@@ -19,6 +18,7 @@ from a2sb_core.plugins import (
     Registry,
     UnknownNameError,
 )
+from a2sb_core.plugins.component_config import ComponentConfig, FrozenConfig
 
 
 class Fine:
@@ -92,10 +92,11 @@ def test_broken_target_names_plugin_distribution_version_and_cause(target, reaso
     assert caught.value.__cause__ is not None
 
 
-def test_target_that_exits_on_import_is_broken(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", ["SystemExit", "KeyboardInterrupt", "GeneratorExit"])
+def test_target_that_exits_on_import_is_broken(tmp_path, monkeypatch, error):
     monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "exits_on_import.py").write_text("raise SystemExit(1)")
-    with pytest.raises(BrokenTargetError, match="SystemExit"):
+    (tmp_path / "exits_on_import.py").write_text(f"raise {error}(1)")
+    with pytest.raises(BrokenTargetError, match=error):
         Registry([entry(target="exits_on_import:X")]).resolve("bridge", "x")
 
 
@@ -151,8 +152,11 @@ def test_same_name_in_two_kinds_is_no_conflict():
 
 def test_every_listed_name_resolves_to_its_own_entry():
     entries = [
-        entry("a", dist="p"), entry("a", dist="q"), entry("b", dist="p"),
-        entry("b", dist="a2sb", builtin=True), entry("c", dist="q"),
+        entry("a", dist="p"),
+        entry("a", dist="q"),
+        entry("b", dist="p"),
+        entry("b", dist="a2sb", builtin=True),
+        entry("c", dist="q"),
     ]
     registry = Registry(entries)
     assert {registry.entry("bridge", name) for name in registry.names("bridge")} == set(entries)

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from a2sb_core.cli import app
-from a2sb_core.plugins import KINDS, Registrar
+from a2sb_core.plugins import API_VERSION, KINDS, Registrar
 from a2sb_core.testing import laws
 
 pytest_plugins = ["pytester"]
@@ -38,18 +38,31 @@ def test_new_plugin_registers_what_it_wrote(tmp_path, monkeypatch):
     plugin.a2sb_register(registrar)
     (entry,) = registrar.entries
     assert (entry.kind, entry.name, entry.target) == ("metric", "echo", "a2sb_echo.echo:Echo")
-    assert plugin.A2SB_API_VERSION == "1.0"
+    assert plugin.A2SB_API_VERSION == API_VERSION
     for name in [name for name in sys.modules if name.startswith("a2sb_echo")]:
         del sys.modules[name]
+
+
+def test_hyphens_in_a_name_become_underscores(tmp_path):
+    result = new("wow-flutter", "--into", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "a2sb-wow-flutter" / "a2sb_wow_flutter" / "wow_flutter.py").is_file()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["Echo"], "malformed name `Echo`"), (["../echo"], "malformed name"),
-        (["class"], "malformed name"), (["echo", "--kind", "smapler"], "unknown kind `smapler`"),
-        (["there"], "exists already"), (["core"], "`core` is taken"),
-        (["plugin"], "`plugin` is taken"), (["inpainting"], "`inpainting` is taken"),
+        (["Echo"], "for example `echo`"),
+        (["78rpm"], "for example `my_78rpm`"),
+        (["..."], "for example `my_component`"),
+        (["Wow Flutter"], "`wow_flutter`"),
+        (["../echo"], "malformed name"),
+        (["class"], "for example `my_class`"),
+        (["echo", "--kind", "smapler"], "unknown kind `smapler`"),
+        (["there"], "exists already"),
+        (["core"], "`core` is taken"),
+        (["plugin"], "`plugin` is taken"),
+        (["inpainting"], "for example `my_inpainting`"),
     ],
 )
 def test_refusals_write_nothing(tmp_path, arguments, message):
@@ -64,4 +77,4 @@ def test_a_file_is_no_place_for_a_plugin(tmp_path):
     (tmp_path / "file").write_text("")
     result = new("echo", "--into", tmp_path / "file")
     assert result.exit_code == 1
-    assert "can not be written" in result.output and "choose another folder" in result.output
+    assert "cannot be written" in result.output and "choose another folder" in result.output

@@ -1,6 +1,9 @@
 import numpy as np
 import pytest
 import soundfile
+from tiny_model import save_tiny
+
+from a2sb_core.web.job_process import JobProcess
 
 RATE = 44100
 
@@ -8,24 +11,15 @@ RATE = 44100
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """Return the folder of a tiny model with random weights."""
-    import torch
+    return save_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
-    from a2sb_core.config.run import ModelConfig
-    from a2sb_core.engine.checkpoint import save_model
-    from a2sb_core.engine.model import Model
 
-    torch.manual_seed(0)
-    model = Model(ModelConfig.model_validate({
-        "representation": {"name": "factorized", "n_fft": 256, "hop_length": 64},
-        "corruption": {"name": "mixture",
-                       "parts": [{"corruption": "bandwidth"}, {"corruption": "inpainting"}]},
-        "bridge": "i2sb", "prediction": "preconditioned",
-        "backbone": {"name": "rope_unet", "widths": (32, 32), "attention_levels": (), "heads": 2,
-                     "res_blocks": 1, "groups": 8, "patch": 4, "dropout": 0.0},
-        "sampler": {"name": "multidiffusion", "window": 64, "hop": 32, "batch": 4,
-                    "inner": {"name": "implicit", "steps": 2}},
-    }))
-    return save_model(model, tmp_path_factory.mktemp("models") / "tiny")
+@pytest.fixture(scope="session")
+def process():
+    """Return a process that does the work of the page."""
+    process = JobProcess()
+    yield process
+    process.close()
 
 
 @pytest.fixture

@@ -57,8 +57,12 @@ def page(browser, address):
     """The page as opened; nothing may be loaded from elsewhere, nor fail in its scripts."""
     opened = browser.new_page(viewport={"width": 1280, "height": 900})
     foreign, broken = [], []
-    opened.on("request", lambda one: address in one.url or one.url.startswith(("data:", "blob:"))
-              or foreign.append(one.url))
+    opened.on(
+        "request",
+        lambda one: (
+            address in one.url or one.url.startswith(("data:", "blob:")) or foreign.append(one.url)
+        ),
+    )
     opened.on("pageerror", lambda error: broken.append(str(error)))
     opened.set_default_timeout(WAIT_MS)
     opened.goto(address)
@@ -68,34 +72,36 @@ def page(browser, address):
     assert not foreign and not broken
 
 
-def upload(page, path, where="#file", words="found"):
+def upload(page, path, where="#file", words="kHz:"):
     page.set_input_files(f"{where} input[type=file]", path)
     if words:
-        page.wait_for_function(f"document.querySelector('#told').innerText.includes('{words}')")
+        page.locator("#message", has_text=words).wait_for()
 
 
 def test_upload_restore_listen_and_download(page, torn, tiny, tmp_path):
-    from a2sb_core.engine.restorer import Restorer
+    from a2sb_core.restoration.restorer import Restorer
 
-    upload(page, torn, words="1 gap found")
+    upload(page, torn, words="filling 1 gap")
     assert page.locator("#task input[value=inpaint]").is_checked()
     assert page.locator(".stage").count() == 1
     left, width = page.eval_on_selector(
-        ".gap", "gap => [parseFloat(gap.style.left), parseFloat(gap.style.width)]")
+        ".stretch", "gap => [parseFloat(gap.style.left), parseFloat(gap.style.width)]"
+    )
     assert left == pytest.approx(100 / 3, abs=0.1) and width == pytest.approx(50 / 3, abs=0.1)
-    page.fill("#gaps textarea", "1:1.5\n2.5:2.6")
-    page.press("#gaps textarea", "Tab")
-    page.wait_for_function("document.querySelectorAll('.gap').length === 2")
+    page.fill("#gap textarea", "1:1.5\n2.5:2.6")
+    page.press("#gap textarea", "Tab")
+    page.wait_for_function("document.querySelectorAll('.stretch').length === 2")
     page.click("#restore")
     page.wait_for_selector("#download:visible")
-    assert "Filling 2 gaps, 0.6 s in all" in page.inner_text("#told")
+    assert "Filling 2 gaps, 0.6 s in all" in page.inner_text("#message")
     listen(page)
     with page.expect_download() as download:
         page.click("#download")
     assert download.value.suggested_filename.endswith("restored.wav")
     download.value.save_as(tmp_path / "new.wav")
     Restorer.from_pretrained(tiny, "cpu").restore_file(
-        torn, tmp_path / "expected.wav", task="inpaint", gaps_s=[(1, 1.5), (2.5, 2.6)])
+        torn, tmp_path / "expected.wav", task="inpaint", gaps_s=[(1, 1.5), (2.5, 2.6)]
+    )
     new, expected = (soundfile.read(tmp_path / f"{name}.wav")[0] for name in ("new", "expected"))
     assert np.array_equal(new, expected)
 
@@ -142,7 +148,7 @@ def slowly(page, folder):
 def test_cancel_stops_the_work(page, tmp_path):
     slowly(page, tmp_path)
     page.click("#cancel")
-    page.wait_for_function("document.querySelector('#told').innerText.includes('Cancelled')")
+    page.locator("#message", has_text="Cancelled").wait_for()
     page.wait_for_selector("#restore:visible")
     assert not page.is_visible("#download")
 
@@ -153,12 +159,12 @@ def test_who_waits_may_cancel_and_who_leaves_makes_room(browser, address, page, 
     first.set_default_timeout(WAIT_MS)
     first.goto(address)
     slowly(first, tmp_path)
-    upload(page, torn, words="1 gap found")
+    upload(page, torn, words="filling 1 gap")
     page.click("#restore")
     page.wait_for_selector("#cancel:visible")
     page.click("#cancel")  # while it waits
     first.close()
-    page.wait_for_function("document.querySelector('#told').innerText.includes('Cancelled')")
+    page.locator("#message", has_text="Cancelled").wait_for()
     page.wait_for_selector("#restore:visible")
     page.click("#restore")
     page.wait_for_selector("#download:visible")
@@ -171,7 +177,7 @@ def test_files_of_who_has_left_are_removed(browser, address, root, monkeypatch):
     visitor = browser.new_page()
     visitor.set_default_timeout(WAIT_MS)
     visitor.goto(address)
-    visitor.click("#example-gaps")
+    visitor.click("#example-inpaint")
     visitor.wait_for_selector(".stage img")
     (own,) = set(root.glob("session-*")) - before
     assert any(own.rglob("before.flac"))
@@ -182,16 +188,19 @@ def test_files_of_who_has_left_are_removed(browser, address, root, monkeypatch):
     assert not own.exists()
 
 
-@pytest.mark.parametrize(("make", "words"), [
-    (lambda path: path.write_text("la la la"), "text.wav"),
-    (lambda path: soundfile.write(path, np.zeros(90 * 8000), 8000), "is 1.5 minutes long"),
-])
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.write_text("la la la"), "text.wav"),
+        (lambda path: soundfile.write(path, np.zeros(90 * 8000), 8000), "is 1.5 minutes long"),
+    ],
+)
 def test_what_is_no_audio_or_too_long_is_told(page, tmp_path, make, words):
     path = tmp_path / "text.wav"
     make(path)
     upload(page, path, words="")
     page.wait_for_selector(".toast-body, [data-testid=toast-body]")
-    assert words in page.inner_text("#told") and "uploads" not in page.inner_text("body")
+    assert words in page.inner_text("#message") and "uploads" not in page.inner_text("body")
     assert page.locator(".stage").count() == 0
 
 
@@ -200,7 +209,7 @@ def test_many_files(page, torn, tmp_path):
     (tmp_path / "text.wav").write_text("no audio")
     page.get_by_role("tab", name="Many files").last.click()
     page.set_input_files("#files input[type=file]", [torn, tmp_path / "text.wav"])
-    page.wait_for_function("document.querySelector('#files').innerText.includes('text')")
+    page.locator("#files", has_text="text").wait_for()
     page.click("#task-many >> text=Fill gaps")
     page.click("#restore-all")
     page.wait_for_selector("#download-all:visible")
@@ -220,8 +229,9 @@ def test_a_password_is_asked_for(browser, root, tiny):
     from a2sb_core.web.session import Limits
 
     made, options = make(Served(root, Limits(), str(tiny), "cpu"))
-    _, url, _ = made.launch(server_name="127.0.0.1", prevent_thread_lock=True,
-                            auth=(USER, "open sesame"), **options)
+    _, url, _ = made.launch(
+        server_name="127.0.0.1", prevent_thread_lock=True, auth=(USER, "open sesame"), **options
+    )
     opened = browser.new_page()
     opened.set_default_timeout(WAIT_MS)
     try:
@@ -232,10 +242,14 @@ def test_a_password_is_asked_for(browser, root, tiny):
         opened.fill("input[type=password]", "open sesame")
         opened.click("button >> text=Login")
         opened.wait_for_selector("#restore")
-        opened.click("#example-gaps")
+        opened.click("#example-inpaint")
         opened.wait_for_selector(".stage img")
-        assert opened.eval_on_selector(".stage img", "async one => { await one.decode();"
-                                       " return one.naturalWidth; }") > 100
+        assert (
+            opened.eval_on_selector(
+                ".stage img", "async one => { await one.decode(); return one.naturalWidth; }"
+            )
+            > 100
+        )
     finally:
         opened.close()
         made.close()

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from typer.testing import CliRunner
 from a2sb_core.errors import A2SBError, AudioError, TaskError
 from a2sb_core.web import work
 from a2sb_core.web.session import CancelledError, Limits, Session
-from a2sb_core.web.work import Asked
+from a2sb_core.web.work import PageRequest
 
 RATE = 44100
 LIMITS = Limits(minutes=1.0, files=4)
@@ -35,11 +37,12 @@ def silent(done, of):
     pass
 
 
-def test_it_finds_what_analyze_finds(session, torn):
-    found, view = work.look(session, torn, LIMITS)
-    (gap,) = found["gaps"]
-    assert gap["detector"] == "silence" and gap["start_s"] == pytest.approx(1, abs=1e-3)
-    assert view["gaps_s"] == [[gap["start_s"], gap["end_s"]]] and view["duration_s"] == 3.0
+def test_it_finds_what_analyze_finds(process, session, torn, tiny):
+    found, view = work.look(process, session, torn, LIMITS, str(tiny), Event())
+    (gap,) = (one.damage for one in found.findings if one.task == "inpaint")
+    ((start, _),) = gap.parameters.gaps_s
+    assert start == pytest.approx(1, abs=1e-3)
+    assert view["duration_s"] == 3.0
     (before,) = view["versions"]
     assert Path(before["image"]).read_bytes().startswith(b"\x89PNG")
     heard, rate = soundfile.read(before["audio"])
@@ -49,57 +52,77 @@ def test_it_finds_what_analyze_finds(session, torn):
     assert 0 < view["ticks"][0]["at"] < view["ticks"][-1]["at"] < 1
 
 
-@pytest.mark.parametrize(("task", "options", "arguments"), [
-    ("inpaint", {}, []),
-    ("inpaint", {"gaps": "0.5:0.6, 1:1.5"}, ["--gap", "0.5:0.6", "--gap", "1:1.5"]),
-    ("bandwidth", {"cutoff": "9000", "suffix": ".flac", "seed": 3},
-     ["--cutoff", "9000", "--seed", "3"]),
-])
+@pytest.mark.parametrize(
+    ("task", "options", "arguments"),
+    [
+        ("inpaint", {}, []),
+        ("inpaint", {"texts": {"--gap": "0.5:0.6, 1:1.5"}}, ["--gap", "0.5:0.6", "--gap", "1:1.5"]),
+        (
+            "bandwidth",
+            {"texts": {"--cutoff": "9000"}, "suffix": ".flac", "seed": 3},
+            ["--cutoff", "9000", "--seed", "3"],
+        ),
+    ],
+)
 def test_the_result_is_that_of_the_command(
-    session, torn, tiny, tmp_path, task, options, arguments
+    process, session, torn, tiny, tmp_path, task, options, arguments
 ):
     from a2sb_core.cli import app
 
-    asked = Asked(task, model=str(tiny), device="cpu", **options)
+    asked = PageRequest(task, model=str(tiny), device="cpu", **options)
     steps = []
-    done = work.restore(session, torn, asked, LIMITS, lambda *step: steps.append(step))
+    done = work.restore(process, session, torn, asked, LIMITS, lambda *step: steps.append(step))
     suffix = options.get("suffix", ".wav")
     assert done.target.name == f"torn tape ☂.restored{suffix}"
     assert [one["name"] for one in done.view["versions"]] == ["before", "after"]
-    assert steps and "Done in" in done.told
+    assert steps and "Done in" in done.text
     out = tmp_path / f"out{suffix}"
-    result = CliRunner().invoke(app, [
-        "restore", str(torn), "-o", str(out), "--task", task, "--model", str(tiny), "--device",
-        "cpu", *arguments,
-    ])
+    result = CliRunner().invoke(
+        app,
+        [
+            "restore",
+            str(torn),
+            "-o",
+            str(out),
+            "--task",
+            task,
+            "--model",
+            str(tiny),
+            "--device",
+            "cpu",
+            *arguments,
+        ],
+    )
     assert result.exit_code == 0, result.output
     assert soundfile.info(out).subtype == soundfile.info(done.target).subtype == "PCM_24"
     assert np.array_equal(soundfile.read(out)[0], soundfile.read(done.target)[0])
 
 
-def test_a_cancelled_restoration_leaves_nothing(session, torn, tiny):
+def test_a_cancelled_restoration_leaves_nothing(process, session, torn, tiny):
     def cancel(done, of):
         session.stop.set()
 
-    asked = Asked("bandwidth", model=str(tiny), device="cpu", cutoff="9000")
+    asked = PageRequest("bandwidth", model=str(tiny), device="cpu", texts={"--cutoff": "9000"})
     with pytest.raises(CancelledError, match="nothing was written"):
-        work.restore(session, torn, asked, LIMITS, cancel)
+        work.restore(process, session, torn, asked, LIMITS, cancel)
     assert os.listdir(session.folder) == []
     with pytest.raises(CancelledError):  # also one that was cancelled while it waited
-        work.restore(session, torn, asked, LIMITS, silent)
+        work.restore(process, session, torn, asked, LIMITS, silent)
     session.stop.clear()
-    assert work.restore(session, torn, asked, LIMITS, silent).target.is_file()  # and it goes on
+    assert work.restore(
+        process, session, torn, asked, LIMITS, silent
+    ).target.is_file()  # and it goes on
     session.close()
     assert not session.folder.exists()
 
 
-def test_many_files_are_done_in_turn_and_packed(session, torn, tiny, long, tmp_path):
+def test_many_files_are_done_in_turn_and_packed(process, session, torn, tiny, long, tmp_path):
     import zipfile
 
     (tmp_path / "text.wav").write_text("no audio")
     paths = [torn, tmp_path / "text.wav", long]
-    asked = Asked("inpaint", model=str(tiny), device="cpu")
-    outcomes = list(work.restore_many(session, paths, asked, LIMITS, silent))
+    asked = PageRequest("inpaint", model=str(tiny), device="cpu")
+    outcomes = list(work.restore_many(process, session, paths, asked, LIMITS, silent))
     assert [one.status for one in outcomes] == ["restored", "failed", "failed"]
     assert "text.wav" in outcomes[1].error and "2.0 minutes long" in outcomes[2].error
     with zipfile.ZipFile(work.pack(session, outcomes)) as archive:
@@ -111,38 +134,83 @@ def test_many_files_are_done_in_turn_and_packed(session, torn, tiny, long, tmp_p
         steps.append(done)
         session.stop.set()
 
-    asked = Asked("bandwidth", model=str(tiny), device="cpu", cutoff="9000")
+    asked = PageRequest("bandwidth", model=str(tiny), device="cpu", texts={"--cutoff": "9000"})
     (tmp_path / "b.wav").write_bytes(torn.read_bytes())
-    cancelled = list(work.restore_many(session, [torn, tmp_path / "b.wav"], asked, LIMITS, cancel))
+    cancelled = list(
+        work.restore_many(process, session, [torn, tmp_path / "b.wav"], asked, LIMITS, cancel)
+    )
     assert [one.status for one in cancelled] == ["left", "left"] and len(steps) == 1
-    with pytest.raises(AudioError, match="5 files are more than this page takes: 4"):
-        next(work.restore_many(session, [torn] * 5, asked, LIMITS, silent))
+    with pytest.raises(AudioError, match=r"5 files .*: 4"):
+        next(work.restore_many(process, session, [torn] * 5, asked, LIMITS, silent))
 
 
-@pytest.mark.parametrize(("asked", "message"), [
-    (Asked("inpaint", gaps="1-2"), "`1-2` is neither `auto` nor START:END"),
-    (Asked("inpaint", gaps="1:2, 3:2"), "`3:2`: a gap must start at 0 s or later and end after"),
-    (Asked("bandwidth", cutoff="high"), "`high` is neither `auto` nor a frequency in Hz above 0"),
-    (Asked("bandwidth", cutoff="-3"), "`-3` is neither"),
-])
-def test_what_can_not_be_read_is_told(asked, message):
-    with pytest.raises(TaskError, match=message):
-        asked.options()
+@pytest.mark.parametrize(
+    ("task", "texts", "word"),
+    [
+        ("inpaint", {"--gap": "1-2"}, "1-2"),
+        ("inpaint", {"--gap": "1:2, 3:2"}, "3:2"),
+        ("bandwidth", {"--cutoff": "high"}, "high"),
+        ("bandwidth", {"--cutoff": "-3"}, "-3"),
+    ],
+)
+def test_malformed_damage_is_refused(tiny, task, texts, word):
+    with pytest.raises(TaskError, match=word):
+        PageRequest(task, str(tiny), texts=texts).options()
 
 
-def test_what_is_too_long_or_no_audio_is_refused(session, long, tmp_path):
-    with pytest.raises(AudioError, match=r"long\.flac is 2\.0 minutes long, and this page takes 1"):
-        work.look(session, long, LIMITS)
+def test_marks_follow_the_fields(tiny):
+    request = PageRequest("inpaint", str(tiny), texts={"--gap": "1:1.5"})
+    assert request.marks().stretches_s == ((1.0, 1.5),)
+    assert PageRequest("inpaint", str(tiny)).marks() is None
+
+
+def test_the_page_offers_the_tasks_of_the_model(tiny):
+    assert work.tasks(str(tiny)) == [("Extend bandwidth", "bandwidth"), ("Fill gaps", "inpaint")]
+
+
+def test_what_is_too_long_or_no_audio_is_refused(process, session, long, tmp_path):
+    with pytest.raises(AudioError, match=r"long\.flac is 2\.0 minutes long"):
+        work.look(process, session, long, LIMITS, "small", Event())
     (tmp_path / "notes.txt").write_text("la la")
     with pytest.raises(A2SBError, match=r"notes\.txt"):
-        work.look(session, tmp_path / "notes.txt", LIMITS)
+        work.look(process, session, tmp_path / "notes.txt", LIMITS, "small", Event())
 
 
-@pytest.mark.parametrize("task", ["bandwidth", "inpaint"])
-def test_examples_are_damaged_for_their_task(session, task):
-    found, view = work.look(session, work.example(session, task), LIMITS)
-    assert bool(found["gaps"]) == (task == "inpaint")
-    assert (view["cutoff"] is not None) >= (task == "bandwidth")
+@pytest.mark.parametrize(
+    ("channels", "rate", "seconds", "is_refused"),
+    [(2, 48000, 59, False), (1, 8000, 59, False), (8, 48000, 16, True), (2, 192000, 16, True)],
+)
+def test_channels_and_rate_count_as_length(
+    process, session, tmp_path, channels, rate, seconds, is_refused
+):
+    path = tmp_path / "wide.flac"
+    soundfile.write(path, np.zeros((seconds * rate, channels), np.int16), rate)
+    if is_refused:
+        with pytest.raises(
+            AudioError, match=r"wide\.flac is 0\.3 minutes .* 1\.1 minutes of stereo"
+        ):
+            work.look(process, session, path, LIMITS, "small", Event())
+    else:
+        work.check(path, LIMITS)
+
+
+def test_too_many_steps_and_too_much_time_are_refused(process, session, torn, tiny):
+    asked = PageRequest("bandwidth", str(tiny), "cpu", {"--cutoff": "9000"}, steps=1_000_000_000)
+    with pytest.raises(TaskError, match="200"):
+        work.restore(process, session, torn, asked, LIMITS, silent)
+    with pytest.raises(TaskError, match="200"):
+        next(work.restore_many(process, session, [torn], asked, LIMITS, silent))
+    short = Limits(work_minutes=0)
+    with pytest.raises(TaskError, match="0 minutes"):
+        work.restore(process, session, torn, replace(asked, steps=1), short, silent)
+    assert os.listdir(session.folder) == [] or not any(session.folder.rglob("*.wav"))
+
+
+@pytest.mark.parametrize("case", work.examples(), ids=lambda case: case.task)
+def test_examples_are_damaged_for_their_task(process, session, case):
+    found, _ = work.look(process, session, work.example(session, case), LIMITS, "small", Event())
+    damaged = {one.task for one in found.findings if one.damage}
+    assert case.task in damaged
 
 
 def test_the_page_without_gradio_says_what_to_install(monkeypatch):
@@ -166,7 +234,10 @@ def test_the_command_serves_asks_for_the_password_and_leaves_nothing(tmp_path):
     command = "from a2sb_core.cli import main; main()"
     with subprocess.Popen(
         [sys.executable, "-c", command, "web", "--no-open", "--device", "cpu", "--port", port],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as served:
         first = served.stdout.readline()
         assert f"the page is at http://127.0.0.1:{port}" in first

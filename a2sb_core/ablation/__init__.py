@@ -1,0 +1,1 @@
+"""Ablations: a grid of training configurations that are trained, evaluated and compared."""

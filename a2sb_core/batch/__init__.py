@@ -1,0 +1,1 @@
+"""Restoration of many files, on this machine or on a cluster."""

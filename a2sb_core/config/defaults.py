@@ -1,0 +1,12 @@
+"""Defaults that several rooms share."""
+
+DEFAULT_MODEL = "small"
+"""Registered name of the model that is used if none is named: it is shipped and fits a CPU."""
+MODEL_CONFIG = "config.json"
+"""Name of the file in a model folder that describes the model."""
+TEMPLATE = "{stem}.restored{ext}"
+"""Names of results in a folder."""
+DEFAULT_LOSS = "prediction"
+"""Registered name of the loss that is the objective if none is named."""
+EARLIER_STFT_LOSS = "stft_distance"
+"""Registered name of the loss that the earlier field ``stft_weight`` stands for."""

@@ -1,1 +1,0 @@
-"""The engine: assembles models, restores, trains."""

@@ -1,0 +1,1 @@
+"""Evaluation of restorers on damaged clips: protocols, systems, metrics, statistics and reports."""

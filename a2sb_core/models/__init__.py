@@ -1,0 +1,1 @@
+"""Models: composition, folders, hub, cards, conversion, catalogue."""

@@ -1,0 +1,1 @@
+"""Pictures of recordings, evaluations and ablations, as PNG files."""

@@ -1,0 +1,1 @@
+"""Restoration of recordings: preparation, streaming, splicing, output."""

@@ -1,0 +1,1 @@
+"""Training of models: loop, loss, optimizer, checkpoints, validation."""

@@ -1,0 +1,1 @@
+"""Training data: sources of audio, segments, augmentation, loading."""

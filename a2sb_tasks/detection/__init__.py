@@ -1,0 +1,1 @@
+"""Detection of damage: the cutoff and the gaps of a recording."""

@@ -1,0 +1,1 @@
+"""Envelope: levels of bands over time, and a model that predicts the missing ones."""

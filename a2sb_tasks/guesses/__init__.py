@@ -1,0 +1,1 @@
+"""Guesses: missing content estimated by classical methods, where a bridge starts."""

@@ -1,0 +1,1 @@
+"""Losses: terms of the training objective."""

@@ -1,0 +1,1 @@
+"""The task `requantize` for a2sb."""

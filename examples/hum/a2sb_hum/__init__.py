@@ -1,0 +1,1 @@
+"""The task `hum` for a2sb."""

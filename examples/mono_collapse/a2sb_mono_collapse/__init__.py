@@ -1,0 +1,1 @@
+"""The task `widen` for a2sb."""

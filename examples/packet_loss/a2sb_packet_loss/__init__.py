@@ -1,0 +1,1 @@
+"""The task `conceal` for a2sb."""

@@ -1,0 +1,1 @@
+"""The task `steady` for a2sb."""

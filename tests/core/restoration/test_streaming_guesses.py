@@ -1,0 +1,52 @@
+"""A bridge that starts from a guess gives the same result in blocks as in one piece."""
+
+import pytest
+import torch
+from engine_helpers import RATE, model_config
+from test_streaming import in_blocks, whole
+
+from a2sb_core.models.model import Model
+from a2sb_core.restoration.restorer import Restorer
+from a2sb_core.testing.parts import music
+
+SECONDS = 9.0
+DAMAGE = {
+    "bandwidth": {"cutoff_hz": 5000.0},
+    "inpaint": {"gaps_s": [(0.0, 0.03), (2.4, 2.6), (2.7, 2.75), (5.0, 6.5), (8.9, 9.0)]},
+}
+
+
+@pytest.fixture(scope="module")
+def restorer():
+    torch.manual_seed(0)
+    parts = [
+        {"corruption": {"name": "bandwidth", "fill_std": 0.05, "guess": "replication"}},
+        {"corruption": {"name": "inpainting", "fill_std": 0, "guess": "linear_prediction"}},
+    ]
+    model = Model(
+        model_config(
+            representation={"name": "factorized", "n_fft": 2048, "hop_length": 512},
+            corruption={"name": "mixture", "parts": parts},
+            prediction={"name": "preconditioned", "tell": "degraded"},
+        )
+    )
+    return Restorer(model.eval(), device="cpu", precision="fp32")
+
+
+@pytest.mark.parametrize("task", list(DAMAGE))
+def test_blocks_give_what_one_piece_gives(restorer, task):
+    wave = music(SECONDS, RATE)
+    expected = whole(restorer, wave, task, DAMAGE[task])
+    one = in_blocks(restorer, wave, task, DAMAGE[task], RATE)
+    assert torch.allclose(one, expected, atol=2e-3)
+    assert (one - wave).abs().amax() > 1e-2
+
+
+@pytest.mark.parametrize("task", list(DAMAGE))
+def test_neither_blocks_nor_what_is_skipped_change_a_bit(restorer, task):
+    wave = music(SECONDS, RATE)
+    one, other = (in_blocks(restorer, wave, task, DAMAGE[task], size) for size in (RATE, 7777))
+    assert torch.equal(one, other)
+    skip = int(5.9 * RATE)
+    rest = restorer.prepare([wave], RATE, task=task, **DAMAGE[task]).run(skip=skip)
+    assert torch.equal(torch.cat(list(rest), dim=-1), one[:, skip:])

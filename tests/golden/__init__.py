@@ -1,0 +1,1 @@
+"""Golden results: what the public surfaces gave before, to compare with what they give now."""
