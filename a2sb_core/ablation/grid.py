@@ -162,13 +162,13 @@ def find_field(name: str, base: TrainConfig) -> Keys:
 
     Links may be left out as long as only one field matches: ``sampler.steps`` is
     ``model.sampler.inner.steps`` if the sampler itself has no ``steps``. A complete path, or one
-    that lacks only ``model.``, takes precedence.
+    that lacks only ``model.`` or ``optimizer.``, takes precedence.
 
     Raises:
         ConfigError: no field matches, or several do.
     """
     keys, paths = tuple(name.split(".")), list(_paths(dump(base)))
-    for whole in (keys, ("model", *keys)):
+    for whole in (keys, ("model", *keys), ("optimizer", *keys)):
         if whole in paths:
             return whole
     fits = [path for path in paths if path[-1] == keys[-1] and _within(keys, path)]

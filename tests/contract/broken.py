@@ -12,9 +12,11 @@ from mutation import both, fail, mutant, own, with_extra
 from pydantic import ConfigDict
 from sane import (
     TENTH,
+    Absolute,
     Affine,
     Clean,
     Jump,
+    Level,
     Louder,
     MeanSquare,
     Mute,
@@ -191,6 +193,22 @@ MUTANTS = {
             "denoise": lambda old, network, _, s: network(s.xt, s.t, s.x1),
             "errors": lambda old, network, _, x0, s: (network(s.xt, s.t, x0) - x0) ** 2,
         },
+    },
+    Level: {
+        "a_guess_is_finite": {"guess": lambda old, item, *a: old(item, *a) / item.wave.abs().max()},
+        "silence_stays_nearly_silent": {"guess": lambda old, *a: old(*a) + 1},
+        "guessing_in_pieces": {"guess": lambda old, item, *a: old(item, *a) + item.start},
+    },
+    Absolute: {
+        "a_loss_is_finite_for_each_item": {"forward": lambda old, trial: old(trial).mean()},
+        "a_better_estimate_costs_less": {"forward": lambda old, trial: -old(trial)},
+        "the_gradient_reaches_the_estimate": {
+            "forward": lambda old, trial: (
+                old(trial).detach() + 0 * trial.estimate.sum(dim=(1, 2, 3))
+            )
+        },
+        "items_do_not_see_one_another": {"forward": lambda old, trial: old(trial) * len(trial.x0)},
+        "learning_lowers_its_own_loss": {"learn": lambda old, trial: torch.ones(())},
     },
     Jump: {
         "noise_is_announced": {"draws": lambda old, step: False},

@@ -16,6 +16,8 @@ from a2sb_core.interfaces import (
     Damaged,
     Finisher,
     FrozenConfig,
+    Guess,
+    Loss,
     MaskCorruption,
     Metric,
     Outcome,
@@ -24,6 +26,7 @@ from a2sb_core.interfaces import (
     StepSampler,
     WaveformCorruption,
     WindowSampler,
+    mean_of,
 )
 from a2sb_core.restoration.windows import as_window_sampler
 from a2sb_core.testing import Case
@@ -48,6 +51,23 @@ class Octave(MaskCorruption):
         low = parameters.low_hz
         rows = (grid.freqs_hz >= low) & (grid.freqs_hz < 4 * low)
         return rows[:, None].expand(grid.shape)
+
+
+class Level(Guess):
+    class Config(ComponentConfig):
+        name: str = "level"
+
+    def guess(self, item, missing, lost):
+        known = (~missing).sum(dim=-2, keepdim=True).clamp(min=1)
+        return (item.z.sum(dim=-2, keepdim=True) / known).expand_as(item.z)
+
+
+class Absolute(Loss):
+    class Config(ComponentConfig):
+        name: str = "absolute"
+
+    def forward(self, trial):
+        return mean_of(trial, (trial.estimate - trial.x0).abs())
 
 
 class Clean(Prediction):
@@ -293,6 +313,8 @@ SANE = [
     Case(Hiss.Config()),
     Case(Muffle.Config()),
     Case(Brownian.Config()),
+    Case(Level.Config()),
+    Case(Absolute.Config()),
     Case(Clean.Config()),
     Case(Jump.Config()),
     Case(Affine.Config()),

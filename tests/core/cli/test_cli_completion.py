@@ -94,8 +94,9 @@ def test_configurations_are_presets_and_yaml_files(complete, tmp_path, monkeypat
     (tmp_path / "runs").mkdir()
     for name in ("paper_of_mine.yaml", "b.yml", "notes.txt", "runs/c.yaml"):
         (tmp_path / name).touch()
-    assert complete("train", "") == ["paper", "b.yml", "paper_of_mine.yaml"]
-    assert complete("config", "show", "paper") == ["paper", "paper_of_mine.yaml"]
+    presets = ["paper", "paper-2", "paper-4", "paper-release"]
+    assert complete("train", "") == [*presets, "b.yml", "paper_of_mine.yaml"]
+    assert complete("config", "show", "paper") == [*presets, "paper_of_mine.yaml"]
     assert complete("ablate", "runs/") == [os.path.join("runs", "c.yaml")]
     assert complete("train", "nowhere/") == []
 
