@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 import torch
@@ -218,6 +219,16 @@ class RoPEUNet(Backbone):
         h = self.input_projection(_fold(h, *self.patch))
         h = self.output_projection(self._unet(h, time_embedding(t, self.config.time_channels)))
         return _unfold(h, *self.patch)[..., :rows, :frames]
+
+    def widened(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights of a network with fewer channels of the condition in the shapes of this.
+
+        The weights of the additional channels are zero.
+        """
+        name = "input_projection.weight"
+        own, given = self.input_projection.weight, weights[name]
+        missing = max(0, own.shape[1] - given.shape[1])
+        return {**weights, name: functional.pad(given, (0, 0, 0, 0, 0, missing))}
 
     def _unet(self, h: Tensor, time: Tensor) -> Tensor:
         """Run encoder, middle and decoder on (B, widths[0], F, W) and embedded times (B, E)."""

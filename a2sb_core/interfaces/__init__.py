@@ -12,7 +12,7 @@ from a2sb_core.errors import (
     TaskError,
     TrainingError,
 )
-from a2sb_core.interfaces.backbone import Backbone, MergingBackbone
+from a2sb_core.interfaces.backbone import Backbone, MergingBackbone, WideningBackbone
 from a2sb_core.interfaces.bridge import Bridge, per_item
 from a2sb_core.interfaces.component import Component
 from a2sb_core.interfaces.converter import Converted, Converter
@@ -123,6 +123,7 @@ __all__ = [
     "TrainingError",
     "TrainingEstimate",
     "WaveformCorruption",
+    "WideningBackbone",
     "WindowSampler",
     "as_numpy",
     "as_wave",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -74,4 +74,21 @@ class MergingBackbone(Protocol):
 
         Raises:
             ModelError: the parts do not match each other or the cuts.
+        """
+
+
+@runtime_checkable
+class WideningBackbone(Protocol):
+    """A backbone that can continue the training of one with fewer channels of the condition.
+
+    This interface is optional. A :class:`Backbone` implements it by defining ``widened``, which the
+    training calls for the weights of ``init_from``.
+    """
+
+    def widened(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return weights of such a network in the shapes of this one, with which it does the same.
+
+        Args:
+            weights: state dictionary of a network of the same configuration, whose condition may
+                have fewer channels than that of this network. The additional channels are the last.
         """

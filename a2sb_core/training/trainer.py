@@ -18,7 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from a2sb_core.config.training import TrainConfig
 from a2sb_core.devices.choice import choose_autocast
 from a2sb_core.errors import TrainingError
-from a2sb_core.interfaces import TrainingEstimate
+from a2sb_core.interfaces import TrainingEstimate, WideningBackbone
 from a2sb_core.models.folder import save_model
 from a2sb_core.models.loading import load_model
 from a2sb_core.models.model import Model
@@ -361,9 +361,14 @@ def _initial_model(config: TrainConfig) -> Model:
     """Make the model, with the weights of ``init_from`` if that is given."""
     model = Model(config.model)
     if config.init_from is not None:
+        earlier = load_model(config.init_from)
+        weights = earlier.backbone.state_dict()
         try:
-            model.load_state_dict(load_model(config.init_from).state_dict())
-        except RuntimeError as error:
+            if isinstance(model.backbone, WideningBackbone):
+                weights = model.backbone.widened(weights)
+            model.backbone.load_state_dict(weights)
+            model.prediction.load_state_dict(earlier.prediction.state_dict())
+        except (KeyError, RuntimeError) as error:
             raise TrainingError(
                 f"the weights of init_from {config.init_from} do not fit this model: {error}"
             ) from error

@@ -275,6 +275,19 @@ def test_fine_tuning_starts_from_the_weights_and_statistics_of_a_model(folder):
     assert not torch.equal(after, before)
 
 
+def test_a_network_that_is_told_more_starts_as_it_was(folder):
+    torch.manual_seed(3)
+    source = Model(model_config(prediction={"name": "preconditioned"}))
+    save_model(source, folder / "source")
+    told = model_config(prediction={"name": "preconditioned", "tell": "degraded"})
+    settings = config(folder, steps=1, model=told, init_from=str(folder / "source"))
+    network, x = Trainer(settings).model.backbone.eval(), torch.randn(2, 3, 128, 8)
+    condition, more, t = torch.randn(2, 1, 128, 8), torch.randn(2, 3, 128, 8), torch.rand(2)
+    torch.testing.assert_close(
+        network(x, t, torch.cat([condition, more], 1)), source.backbone.eval()(x, t, condition)
+    )
+
+
 def test_fine_tuning_from_another_composition_is_refused(folder):
     other = model_config(representation={"name": "factorized", "n_fft": 128, "hop_length": 64})
     save_model(Model(other), folder / "source")
