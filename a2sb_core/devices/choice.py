@@ -13,9 +13,9 @@ import torch
 from a2sb_core.errors import ModelError
 
 Precision = Literal["auto", "fp32", "bf16"]
-MEASUREMENTS = 12
-"""Number of measurements in each precision, taken in turns; the fastest counts, so that other work
-on the device does not decide."""
+MEASUREMENTS = 8
+"""Number of measurements in each precision, taken in turns by one thread; the fastest counts, so
+that other work on the machine does not decide."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -81,13 +81,17 @@ def _gains_by_bf16(device: torch.device) -> bool:
         dtype: (deepcopy(network).to(dtype), x.to(dtype))
         for dtype in (torch.bfloat16, torch.float32)
     }
-    best = dict.fromkeys(layers, float("inf"))
-    for _ in range(MEASUREMENTS):
-        for dtype, (layer, h) in layers.items():
+    best, threads = dict.fromkeys(layers, float("inf")), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for dtype in list(layers) * MEASUREMENTS:
+            layer, h = layers[dtype]
             started = time.perf_counter()
             with torch.no_grad():
                 float(layer(h).sum())  # waits for the device
             best[dtype] = min(best[dtype], time.perf_counter() - started)
+    finally:
+        torch.set_num_threads(threads)
     return best[torch.bfloat16] < best[torch.float32]
 
 
