@@ -167,7 +167,7 @@ class TrainConfig(FrozenConfig):
     """Optimizer and learning rate."""
     init_from: str | None = None
     """Model whose weights the run starts from, for fine-tuning (default: random weights). Its
-    network may be told less than this one (`tell` of the prediction)."""
+    network may have fewer channels of the condition than this one (`tell` of the prediction)."""
     steps: int = Field(gt=0)
     """Number of optimizer steps of the whole run."""
     batch_size: int = Field(16, ge=1)
