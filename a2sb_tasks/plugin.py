@@ -72,6 +72,12 @@ _PARTS: tuple[tuple[str, ...], ...] = (
         "guesses.linear_prediction:LinearPrediction",
         "tones continued into a gap from both sides",
     ),
+    (
+        "guess",
+        "similar_passage",
+        "guesses.similar_passage:SimilarPassage",
+        "the most similar passage of the recording, for a gap",
+    ),
     ("bridge", "diffusion", "bridges.diffusion:Diffusion", "from noise, with the cosine schedule"),
     ("bridge", "i2sb", "bridges.i2sb:I2SB", "Schrodinger bridge with the symmetric schedule"),
     ("bridge", "ve", "bridges.schrodinger:VE", "Schrodinger bridge with exploding variance"),

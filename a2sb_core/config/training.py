@@ -58,6 +58,9 @@ class DataConfig(FrozenConfig):
     """Several sources with weights, in place of ``source``. Files of each are drawn by duration."""
     frames: int = Field(256, ge=1)
     """Length of a segment, in frames of the representation (default: 256)."""
+    context_s: FiniteFloat | None = Field(None, ge=0)
+    """Most audio that is read on each side of a segment for the guess of a corruption, in seconds
+    (default: all that the guess uses in a restoration)."""
     group_weights: dict[str, float] = Field(default_factory=dict)
     """Relative share of the segments drawn from each group of the manifest ``source`` (default:
     groups are ignored, and files are drawn by duration)."""

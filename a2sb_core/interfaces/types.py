@@ -94,7 +94,7 @@ class Noise:
     BLOCK = 32  # number of frames that are drawn together; the values depend on it
 
     def at(self, step: int, start: int, stop: int) -> Tensor:
-        """Return the values of frames ``start`` (at least 0) to ``stop``.
+        """Return the values of frames ``start`` to ``stop``; frames before 0 have values, too.
 
         Returns:
             Values (ch, F, stop - start), or (B, ch, F, stop - start) if there is a coherence.

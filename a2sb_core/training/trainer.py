@@ -58,10 +58,11 @@ class Trainer:
         self.precision = agree_on_precision(self.device, config.precision)
         torch.manual_seed(config.seed)
         self.model = _initial_model(config)
-        segments = loading.load_segments(config, self.model.representation, "train")
+        halo = self.model.corruption.halo(self.model.representation)
+        segments = loading.load_segments(config, self.model.representation, "train", halo)
         assert segments is not None  # listing the files raises first
         self.segments = segments
-        self.held_out = loading.load_segments(config, self.model.representation, "validation")
+        self.held_out = loading.load_segments(config, self.model.representation, "validation", halo)
         files = self.held_out.files if self.held_out else []
         self.clip_validation = ClipValidation(config, self.model, files)
         self.model.to(self.device)

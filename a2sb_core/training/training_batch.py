@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from a2sb_core.interfaces import Item, Noise
+from a2sb_core.interfaces import Degraded, Item, Noise
 from a2sb_core.models.model import Model
 from a2sb_core.training.data.segments import Segment
 
@@ -73,15 +73,19 @@ def make_batch(
     """
     representation, device = model.representation, next(model.backbone.parameters()).device
     wave = torch.stack([segment.wave for segment in segments]).to(device)
-    x0 = representation.encode(wave.flatten(0, -2))
+    whole = representation.encode(wave.flatten(0, -2))
+    halo = segments[0].context // representation.stride
+    used = halo, whole.shape[-1] - halo
+    x0 = whole[..., slice(*used)]
     freqs_hz = representation.grid(wave.shape[-1]).freqs_hz.to(device)
-    duration_s = wave.shape[-1] / representation.sample_rate
+    duration_s = segments[0].trained.shape[-1] / representation.sample_rate
     degraded, counted, known = [], [], []
     for i, (segment, generator) in enumerate(zip(segments, generators, strict=True)):
         noise = Noise(_draw_seed(generator), x0.shape[1], x0.shape[2], device)
         parameters = model.corruption.draw(duration_s, generator)
-        item = Item(wave[i : i + 1].flatten(0, -2), x0[i : i + 1], representation)
-        degraded.append(model.corruption.degrade(item, parameters, noise))
+        own = wave[i : i + 1].flatten(0, -2), whole[i : i + 1]
+        item = Item(*own, representation, start=-halo, used=used)
+        degraded.append(_used(model.corruption.degrade(item, parameters, noise), used))
         missing = degraded[-1].missing
         known.append(_shown(model, parameters, generator, condition_dropout))
         everywhere = torch.ones_like(x0[i : i + 1, :1], dtype=torch.bool)
@@ -97,6 +101,14 @@ def make_batch(
         origins=tuple(segment.origin for segment in segments),
         conditioning=model.conditioning(known).to(device),
     )
+
+
+def _used(degraded: Degraded, used: tuple[int, int]) -> Degraded:
+    """Return the frames of an item that are used."""
+    x1, missing = degraded.x1[..., slice(*used)], degraded.missing
+    if missing is None or missing.shape[-1] == 1:
+        return Degraded(x1, missing)
+    return Degraded(x1, missing[..., slice(*used)])
 
 
 def draw_noise(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:

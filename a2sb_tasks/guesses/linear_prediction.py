@@ -29,14 +29,11 @@ class LinearPrediction(Guess):
 
         representation = item.representation
         rate, stride = representation.sample_rate, representation.stride
-        used = item.used or (0, item.z.shape[-1])
-        low = used[0] * stride - representation.context
-        high = used[1] * stride + representation.context
         first, size = item.start * stride, item.wave.shape[-1]
         gaps = [(start - first, stop - first) for start, stop in sample_ranges(lost, rate)]
         filled = item.wave.clone()
         for number, (start, stop) in enumerate(gaps):
-            if start >= min(high, size) or stop <= max(low, 0):
+            if not self.uses(item, start, stop):
                 continue
             before = gaps[number - 1][1] if number else 0
             after = gaps[number + 1][0] if number + 1 < len(gaps) else size
@@ -49,3 +46,10 @@ class LinearPrediction(Guess):
                 part = fill[inside.start - start : inside.stop - start]
                 filled[channel, inside] = torch.from_numpy(np.ascontiguousarray(part)).to(wave)
         return filled
+
+    def uses(self, item: Item, start: int, stop: int) -> bool:
+        """Whether a gap from sample ``start`` to ``stop`` of an item touches its used frames."""
+        stride, context = item.representation.stride, item.representation.context
+        used = item.used or (0, item.z.shape[-1])
+        low, high = used[0] * stride - context, used[1] * stride + context
+        return start < min(high, item.wave.shape[-1]) and stop > max(low, 0)

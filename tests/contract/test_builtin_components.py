@@ -97,7 +97,7 @@ HALF = torch.tensor([[1.0], [0.5]])
 # Settings that make each component small and quick; what is not here is taken at its defaults.
 # Each entry: fields of Config, and what a Case says besides.
 SETTINGS = {
-    "guess": {},
+    "guess": {"similar_passage": [({"reach_s": 1.0, "longest_s": 0.5}, {})]},
     "loss": {
         "critic": [({"width": 8, "layers": 2}, {})],
         "stft_distance": [({"sizes": (256, 512)}, {})],
@@ -120,7 +120,7 @@ SETTINGS = {
         "inpainting": [
             ({}, {}),
             ({"edges": "inside", "tones": True}, {}),
-            ({"fill_std": 0, "guess": "linear_prediction"}, {}),
+            ({"fill_std": 0, "guess": {"name": "similar_passage", "reach_s": 0.5}}, {}),
         ],
         "mixture": [
             (

@@ -9,12 +9,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from a2sb_core.interfaces import Item
+from a2sb_core.interfaces import Item, Noise
 from a2sb_core.testing.parts import music
 from a2sb_tasks.corruptions.bandwidth import Bandwidth
+from a2sb_tasks.corruptions.inpainting import Inpainting
 from a2sb_tasks.envelope.bands import BANDS, at_bins, centres_hz, levels_db
 from a2sb_tasks.envelope.prediction import predicted_power
 from a2sb_tasks.guesses.interpolation import FADE_S, LONGEST_S, fill_gap
+from a2sb_tasks.guesses.passages import find_passage
 from a2sb_tasks.guesses.replication import Replication
 from a2sb_tasks.representations.factorized import Factorized
 
@@ -66,6 +68,50 @@ def test_a_long_gap_is_silent_in_the_middle_and_continuous_at_its_ends():
     assert not filled[fade + 1 : length - fade - 1].any()
     assert np.allclose(filled[:20], wave[RATE : RATE + 20], atol=0.01)
     assert np.allclose(filled[-20:], wave[RATE + length - 20 : RATE + length], atol=0.01)
+
+
+def loop(seconds, rate=RATE):
+    """Noise that repeats every second."""
+    once = np.random.default_rng(5).standard_normal(rate)
+    return np.tile(once, seconds)[None] * 0.1
+
+
+def test_a_passage_is_found_where_the_recording_repeats():
+    wave, gap = loop(4), (RATE + 16000, RATE + 26000)
+    known = np.ones(wave.shape[-1], dtype=bool)
+    known[slice(*gap)] = False
+    louder = wave * np.repeat([1.0, 2.0, 1.0, 1.0], RATE)
+    damaged = np.where(known, louder, 0)
+    found = find_passage(damaged, known, gap, RATE)
+    assert (found.start - gap[0]) % RATE == 0
+    assert abs(found.gain - 2) < 0.01 and found.correlation > 0.999
+    known[[2 * RATE + 17000, 3 * RATE + 17000]] = False  # passages must be known as a whole
+    again = find_passage(damaged, known, gap, RATE)
+    assert again.start == gap[0] - RATE
+
+
+def test_nothing_is_found_in_silence_noise_or_without_surroundings():
+    rng, gap = np.random.default_rng(0), (20000, 30000)
+    known = np.ones(60000, dtype=bool)
+    known[slice(*gap)] = False
+    assert find_passage(np.zeros((1, 60000)), known, gap, RATE) is None
+    noise = np.where(known, rng.standard_normal((2, 60000)), 0)
+    assert find_passage(noise, known, gap, RATE) is None
+    assert find_passage(noise, np.zeros(60000, dtype=bool), gap, RATE) is None
+    assert find_passage(noise[:, :100], known[:100], (0, 100), RATE) is None
+
+
+def test_a_gap_in_music_that_repeats_is_filled_with_what_was_there():
+    representation = Factorized.Config().build()
+    wave = torch.from_numpy(loop(5)).float()
+    corruption = Inpainting.Config(fill_std=0, guess="similar_passage").build()
+    parameters = corruption.Parameters(gaps_s=((2.2, 2.6),))
+    item = Item(wave, representation.encode(wave), representation)
+    noise = Noise(0, representation.channels, representation.rows)
+    x1, missing = vars(corruption.degrade(item, parameters, noise)).values()
+    inside = missing[0, 0, 0].nonzero()[8:-8, 0]
+    error = (x1 - item.z)[..., inside].square().mean() / item.z[..., inside].square().mean()
+    assert float(error) < 0.01
 
 
 def test_the_number_of_threads_changes_no_bit():

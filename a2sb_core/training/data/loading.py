@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,9 +17,15 @@ from a2sb_core.training.data.sources import group_weights, list_files
 
 
 def load_segments(
-    config: TrainConfig, representation: Representation, split: str
+    config: TrainConfig, representation: Representation, split: str, halo: int = 0
 ) -> Segments | None:
     """Return the segments of a split; None: it has no files.
+
+    Args:
+        config: configuration of the run.
+        representation: representation of the model.
+        split: split of the files.
+        halo: frames on each side of a segment on which its damage depends.
 
     Raises:
         TrainingError: a source does not exist or is malformed, or there is nothing to train on.
@@ -27,6 +34,9 @@ def load_segments(
     files = list_files(data, split)
     if not files:
         return None
+    if data.context_s is not None:
+        most = math.ceil(data.context_s * representation.sample_rate / representation.stride)
+        halo = min(halo, most)
     return Segments(
         files,
         # A centred transform turns this many samples into ``frames`` frames.
@@ -39,6 +49,7 @@ def load_segments(
         group_weights=group_weights(data) if split == "train" else None,
         augment=data.augment if split == "train" else None,
         audio_channels=representation.audio_channels,
+        context=halo * representation.stride,
     )
 
 

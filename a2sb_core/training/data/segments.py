@@ -40,13 +40,15 @@ class Segment:
     """A stretch of a file that is trained on.
 
     Attributes:
-        wave: mono samples (T,), or (C, T) if C channels are trained together.
+        wave: mono samples (T,), or (C, T) if C channels are trained together. The first and the
+            last ``context`` samples surround the segment.
         max_hz: true bandwidth of the file.
         origin: the file and second it came from, for messages.
         number: its place among all segments of the run.
         padded: whether the file is shorter than the segment and was padded with silence.
         quiet: number of draws that were refused because they were silent.
         skipped: files that were drawn but could not be read, and why.
+        context: number of samples on each side of the segment that are not trained on.
     """
 
     wave: Tensor
@@ -56,6 +58,12 @@ class Segment:
     padded: bool = False
     quiet: int = 0
     skipped: Mapping[Path, str] = field(default_factory=dict)
+    context: int = 0
+
+    @property
+    def trained(self) -> Tensor:
+        """Samples of the segment without its context."""
+        return self.wave[..., self.context : self.wave.shape[-1] - self.context]
 
 
 class Segments(Dataset[Segment]):
@@ -77,6 +85,8 @@ class Segments(Dataset[Segment]):
         augment: further random changes.
         audio_channels: number of channels that are trained together. Files with another number are
             left out like unreadable ones. For 1, one channel or the mean of all is drawn.
+        context: samples on each side that are read besides; beyond the ends of a file they are
+            silent.
     """
 
     def __init__(
@@ -91,11 +101,12 @@ class Segments(Dataset[Segment]):
         group_weights: dict[str, float] | None = None,
         augment: AugmentConfig | None = None,
         audio_channels: int = 1,
+        context: int = 0,
     ) -> None:
         self.files, self.length, self.sample_rate = list(files), length, sample_rate
         self.count, self.seed, self.gain_db = count, seed, gain_db
         self.loudness_dbfs, self.augment = loudness_dbfs, augment or AugmentConfig()
-        self.audio_channels = audio_channels
+        self.audio_channels, self.context = audio_channels, context
         reached = _chances(self.files, group_weights or {}).cumsum()
         self.reached = reached / reached[-1]  # share of the draws up to and including each file
         self.unreadable: dict[Path, str] = {}
@@ -130,7 +141,7 @@ class Segments(Dataset[Segment]):
                 skipped[source.path] = str(error)
                 self._note(source.path, str(error))
                 continue
-            if float(segment.wave.square().mean().sqrt()) > SILENCE_RMS:
+            if float(segment.trained.square().mean().sqrt()) > SILENCE_RMS:
                 return replace(segment, number=index, quiet=quiet, skipped=skipped)
             silent, quiet = segment, quiet + 1
         if silent is None:
@@ -160,19 +171,21 @@ class Segments(Dataset[Segment]):
             played = rate * speed  # samples of the file per second of the segment
             wanted = math.ceil(self.length * played / self.sample_rate)
             start = int(rng.integers(max(1, frames - wanted + 1)))
-            audio = _read(file, start, wanted)
+            around = round(self.context * played / self.sample_rate)
+            first = max(0, start - around)
+            audio = _read(file, first, min(frames, start + wanted + around) - first)
         drawn = audio.T if self.audio_channels > 1 else _pick_channel(audio, rng)
         if played != self.sample_rate:
             drawn = soxr.resample(drawn.T, played, self.sample_rate).T
-        padding = [(0, 0)] * (drawn.ndim - 1) + [(0, max(0, self.length - drawn.shape[-1]))]
-        drawn = np.pad(drawn[..., : self.length], padding)
+        before = self.context - round((start - first) * self.sample_rate / played)
+        drawn = _placed(drawn, before, self.length + 2 * self.context)
         if self.augment.codec and rng.random() < self.augment.codec:
             drawn = imitate_codec(drawn, rng.uniform(*self.augment.codec_hz), self.sample_rate)
         gain_db = self._loudness_gain_db(source) + self.gain_db * (2 * rng.random() - 1)
         wave = torch.from_numpy(drawn * np.float32(10 ** (gain_db / 20)))
         origin = f"{source.path} at {start / rate:.2f} s"
         max_hz = min(source.max_hz, rate / 2) * speed
-        return Segment(wave, max_hz, origin, padded=frames < wanted)
+        return Segment(wave, max_hz, origin, padded=frames < wanted, context=self.context)
 
     def _loudness_gain_db(self, source: TrainingFile) -> float:
         """Return the gain that brings the whole file, not the segment, to the wanted level."""
@@ -199,6 +212,15 @@ def _read(file: soundfile.SoundFile, start: int, wanted: int) -> FloatArray:
     if not np.isfinite(audio).all():
         raise ValueError("the file holds NaN or infinite samples")
     return audio
+
+
+def _placed(wave: FloatArray, before: int, length: int) -> FloatArray:
+    """Return ``length`` samples, with silence before the samples (..., T) and after them."""
+    placed = np.zeros((*wave.shape[:-1], length), dtype=wave.dtype)
+    part = wave[..., max(0, -before) : max(0, length - before)]
+    first = max(0, before)
+    placed[..., first : first + part.shape[-1]] = part
+    return placed
 
 
 def _check_duration(source: TrainingFile, held_s: float) -> None:

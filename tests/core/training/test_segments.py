@@ -53,6 +53,24 @@ def test_segments_depend_on_seed_and_index_alone(tmp_path, augment):
     assert not any(torch.equal(a, other[i].wave) for i, a in enumerate(there))
 
 
+def test_context_surrounds_the_same_segments(tmp_path):
+    found = sources(write_audio(tmp_path))
+    alone, within = segments(found), segments(found, context=500)
+    for one, other in ((alone[i], within[i]) for i in range(12)):
+        assert one.origin == other.origin and torch.equal(one.wave, other.trained)
+        wave = torch.from_numpy(soundfile.read(one.origin.split(" at ")[0], dtype="float32")[0])
+        placed = torch.nn.functional.pad(wave, (500, 1500)).unfold(0, 1960, 1)
+        assert float((placed - other.wave).abs().sum(dim=1).min()) == 0
+
+
+def test_context_of_transposed_segments_has_its_length(tmp_path):
+    found, augment = sources(write_audio(tmp_path)), AugmentConfig(semitones=3)
+    alone, within = (segments(found, context=n, augment=augment) for n in (0, 500))
+    for one, other in ((alone[i], within[i]) for i in range(6)):
+        assert one.origin == other.origin
+        assert one.wave.shape == other.trained.shape and other.wave.shape == (1960,)
+
+
 @pytest.mark.parametrize("seed", [-1, 2**63, 2**64 + 1])
 def test_any_integer_is_a_seed(tmp_path, seed):
     found = sources(write_audio(tmp_path, count=1))

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from engine_helpers import model_config, noise, without_dropout
+from engine_helpers import RATE, model_config, noise, without_dropout
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,6 +67,30 @@ def test_known_content_is_the_clean_and_each_item_has_its_own_damage():
     frames = [bool(region.all(dim=1).any()) for region in batch.missing]
     assert 0 < sum(frames) < 12
     assert batch.origins == tuple(f"file{k} at 0 s" for k in range(12))
+
+
+def test_a_guess_sees_the_context_of_a_segment():
+    model = with_corruption(name="inpainting", low_s=0.01, high_s=0.012, fill_std=0)
+    guess = {"name": "similar_passage", "reach_s": 0.1, "longest_s": 0.05}
+    guessing = with_corruption(name="inpainting", low_s=0.01, high_s=0.012, fill_std=0, guess=guess)
+    once = noise(1100, seed=4)[0]
+    wave = once.repeat(6)  # no passage of a segment alone resembles another
+    context, length = 2048, 15 * 64
+    whole = [
+        Segment(wave[: 2 * context + length], RATE / 2, "", k, context=context) for k in (0, 1)
+    ]
+    alone = [Segment(one.trained, RATE / 2, "", one.number) for one in whole]
+    plain, found = make_batch(model, alone, draws(2)), make_batch(guessing, whole, draws(2))
+    blind = make_batch(guessing, alone, draws(2))
+    assert torch.equal(plain.missing, found.missing)
+    inner = plain.x0.shape[-1] // 4
+    known = ~plain.missing[..., inner:-inner].expand(-1, 3, -1, -1)
+    torch.testing.assert_close(found.x0[..., inner:-inner], plain.x0[..., inner:-inner])
+    torch.testing.assert_close(
+        found.x1[..., inner:-inner][known], plain.x1[..., inner:-inner][known]
+    )
+    errors = [float((batch.x1 - batch.x0).square().sum()) for batch in (found, blind)]
+    assert errors[0] < 0.5 * errors[1]
 
 
 def test_noise_differs_between_items():
