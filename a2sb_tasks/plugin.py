@@ -183,6 +183,12 @@ _PARTS: tuple[tuple[str, ...], ...] = (
         "baselines.sparse:Sparse",
         "fills gaps with few frequencies (similar to A-SPAIN)",
     ),
+    (
+        "restorer",
+        "similar_passage",
+        "baselines.passages:PassageFiller",
+        "fills gaps with the most similar passage of the recording",
+    ),
     ("restorer", "audiosr", "baselines.audiosr:AudioSR", "AudioSR, if it is installed"),
     ("preset", "paper", "presets:paper.yaml", "the paper's model, 565 M parameters"),
     ("preset", "paper-2", "presets:paper_2.yaml", "the paper's model with two experts"),

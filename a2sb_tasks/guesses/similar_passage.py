@@ -11,6 +11,9 @@ from torch import Tensor
 from a2sb_core.interfaces import ComponentConfig, Guess, Item, Stretches, sample_ranges
 from a2sb_tasks.guesses.linear_prediction import LinearPrediction
 
+Array = npt.NDArray[np.float64]
+Known = npt.NDArray[np.bool_]
+
 FADE_S = 0.05
 """Seconds at each end of a gap in which linear prediction turns into the passage."""
 LARGEST_GAIN = 4.0
@@ -55,37 +58,37 @@ class SimilarPassage(Guess):
             if stop - start > self.config.longest_s * rate or start < 0 or stop > wave.shape[-1]:
                 continue
             if self.prediction.uses(item, start, stop):
-                passage = self._passage(wave, known, start, stop, rate)
-                if passage is not None:
-                    _fade_in(filled[:, start:stop], passage, round(FADE_S * rate))
+                gap, part = (start, stop), filled[:, start:stop]
+                linear = part.double().cpu().numpy()
+                joined = with_passage(linear, wave, known, gap, rate, self.config.reach_s)
+                part.copy_(torch.from_numpy(joined))
         return representation.encode(filled)[..., : item.z.shape[-1]]
 
-    def _passage(
-        self,
-        wave: npt.NDArray[np.float64],
-        known: npt.NDArray[np.bool_],
-        start: int,
-        stop: int,
-        sample_rate: int,
-    ) -> npt.NDArray[np.float64] | None:
-        """Return the samples (C, stop - start) of the most similar passage within reach."""
-        from a2sb_tasks.guesses.passages import find_passage  # takes long to import
 
-        reach = round(self.config.reach_s * sample_rate)
-        low, high = max(0, start - reach), stop + reach
-        gap = start - low, stop - low
-        found = find_passage(wave[:, low:high], known[low:high], gap, sample_rate)
-        if found is None:
-            return None
-        part = wave[:, low + found.start : low + found.start + stop - start]
-        return part * min(found.gain, LARGEST_GAIN)
+def with_passage(
+    linear: Array, wave: Array, known: Known, gap: tuple[int, int], sample_rate: int, reach_s: float
+) -> Array:
+    """Return the content of a gap: linear prediction that turns into the most similar passage.
 
+    Args:
+        linear: content of the gap by linear prediction, (C, stop - start).
+        wave: channels of the recording (C, T).
+        known: True for samples that are not lost, (T,).
+        gap: first sample of the gap, and the sample after its last one.
+        sample_rate: sample rate in Hz.
+        reach_s: seconds before and after the gap in which passages are searched.
+    """
+    from a2sb_tasks.guesses.passages import find_passage  # takes long to import
 
-def _fade_in(filled: Tensor, passage: npt.NDArray[np.float64], fade: int) -> None:
-    """Replace samples (C, n) by a passage, with a fade at both ends, in place."""
-    length = filled.shape[-1]
-    fade = max(1, min(fade, length // 2))
-    near = torch.arange(length, device=filled.device)
-    share = torch.minimum(near + 0.5, length - 0.5 - near).div(fade).clamp(max=1)
-    weight = (0.5 - 0.5 * torch.cos(torch.pi * share)).to(filled)
-    filled += weight * (torch.from_numpy(passage).to(filled) - filled)
+    (start, stop), reach = gap, round(reach_s * sample_rate)
+    low, high = max(0, start - reach), stop + reach
+    found = find_passage(wave[:, low:high], known[low:high], (start - low, stop - low), sample_rate)
+    if found is None:
+        return linear
+    first, length = low + found.start, stop - start
+    passage = wave[:, first : first + length] * min(found.gain, LARGEST_GAIN)
+    fade = max(1, min(round(FADE_S * sample_rate), length // 2))
+    place = np.arange(length) + 0.5
+    share = np.minimum(np.minimum(place, length - place) / fade, 1)
+    weight = 0.5 - 0.5 * np.cos(np.pi * share)
+    return np.asarray(linear + weight * (passage - linear))
