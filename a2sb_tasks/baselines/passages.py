@@ -1,4 +1,4 @@
-"""Filling of gaps with the most similar passage of the recording, without training."""
+"""Filling of gaps with the most similar passages of the recording, without training."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from a2sb_tasks.guesses.similar_passage import with_passage
 
 
 class PassageFiller(AudioRestorer):
-    """Fills a gap with the passage whose surroundings are most like its own.
+    """Fills a gap with the passages whose surroundings are most like its own.
 
     Near the edges, and where no passage is similar, linear prediction continues the tones. All
-    channels take the passage from the same place.
+    channels take the passages from the same places.
     """
 
     class Config(ComponentConfig):

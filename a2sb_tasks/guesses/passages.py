@@ -1,4 +1,4 @@
-"""Search for the passage of a recording whose surroundings are most like those of a gap."""
+"""Search for the passages of a recording whose surroundings are most like those of a gap."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ SHORTEST_S = 0.02
 """Surroundings that are shorter in all are too few to compare."""
 SMALLEST_CORRELATION = 0.1
 """Passages that are less similar are not used."""
+SPACING_S = 0.05
+"""Smallest distance between two passages, in seconds."""
 SOFTEST = 1e-4
 """Power of the softest surroundings that are compared, relative to those of the gap (-40 dB)."""
 
@@ -35,10 +37,10 @@ class Passage:
     correlation: float
 
 
-def find_passage(
-    wave: Array, known: npt.NDArray[np.bool_], gap: tuple[int, int], sample_rate: int
-) -> Passage | None:
-    """Return the passage whose surroundings correlate most with those of a gap.
+def find_passages(
+    wave: Array, known: npt.NDArray[np.bool_], gap: tuple[int, int], sample_rate: int, count: int
+) -> list[Passage]:
+    """Return the passages whose surroundings correlate most with those of a gap.
 
     Args:
         wave: channels of a recording (C, T), compared together.
@@ -46,34 +48,44 @@ def find_passage(
             contain any other.
         gap: first sample of the gap, and the sample after its last one.
         sample_rate: sample rate in Hz.
+        count: largest number of passages.
 
     Returns:
-        The passage; None if no passage is similar.
+        The passages, the most similar one first; none if no passage is similar.
     """
     start, stop = gap
     before, after = _known_around(known, gap, round(SURROUNDINGS_S * sample_rate))
     size = before + stop - start + after
     if before + after < SHORTEST_S * sample_rate or size >= wave.shape[-1]:
-        return None
+        return []
     template = wave[:, start - before : stop + after].copy()
     template[:, before : before + stop - start] = 0
     energy = float((template**2).sum())
     if energy == 0:
-        return None
+        return []
     products = _correlate(wave, template)
     sums = np.concatenate([[0.0], (wave**2).sum(axis=0).cumsum()])
     lost = np.concatenate([[0], (~known).cumsum()])
     place = np.arange(len(products))
     energies = sums[place + before] - sums[place] + sums[place + size] - sums[place + size - after]
     usable = (lost[place + size] == lost[place]) & (energies > SOFTEST * energy)
-    if not usable.any():
-        return None
     scores = np.where(usable, products / np.sqrt(np.maximum(energies, 1e-300) * energy), -1.0)
-    best = int(scores.argmax())
-    if scores[best] < SMALLEST_CORRELATION:
-        return None
-    gain = float(np.sqrt(energy / energies[best]))
-    return Passage(best + before, gain, min(1.0, float(scores[best])))
+    return [
+        Passage(best + before, float(np.sqrt(energy / energies[best])), min(1.0, scores[best]))
+        for best in _peaks(scores, round(SPACING_S * sample_rate), count)
+    ]
+
+
+def _peaks(scores: Array, spacing: int, count: int) -> list[int]:
+    """Return the places of the highest scores, at least ``spacing`` apart."""
+    scores, found = scores.copy(), []
+    for _ in range(count):
+        best = int(scores.argmax())
+        if scores[best] < SMALLEST_CORRELATION:
+            break
+        found.append(best)
+        scores[max(0, best - spacing) : best + spacing] = -1.0
+    return found
 
 
 def _known_around(known: npt.NDArray[np.bool_], gap: tuple[int, int], most: int) -> tuple[int, int]:

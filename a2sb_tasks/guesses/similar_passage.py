@@ -1,4 +1,4 @@
-"""Guess of the content of a gap: the most similar passage of the same recording."""
+"""Guess of the content of a gap: the most similar passages of the same recording."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ Known = npt.NDArray[np.bool_]
 
 FADE_S = 0.05
 """Seconds at each end of a gap in which linear prediction turns into the passage."""
+PASSAGES = 3
+"""Largest number of passages whose mean is taken."""
 LARGEST_GAIN = 4.0
 """Most by which a passage is raised."""
 
 
 class SimilarPassage(Guess):
-    """Copies the passage whose surroundings correlate most with those of the gap.
+    """Copies the passages whose surroundings correlate most with those of the gap.
 
-    Music repeats itself, so that such a passage often has the notes that are lost. It is brought to
-    the level of the surroundings. Near the edges, and where no passage is similar, tones are
-    continued by linear prediction.
+    Music repeats itself, so that such a passage often has the notes that are lost. Up to three
+    passages are brought to the level of the surroundings, and their mean is weighted by the square
+    of their correlation. Near the edges, and where no passage is similar, tones are continued by
+    linear prediction.
     """
 
     class Config(ComponentConfig):
@@ -68,7 +71,7 @@ class SimilarPassage(Guess):
 def with_passage(
     linear: Array, wave: Array, known: Known, gap: tuple[int, int], sample_rate: int, reach_s: float
 ) -> Array:
-    """Return the content of a gap: linear prediction that turns into the most similar passage.
+    """Return the content of a gap: linear prediction that turns into the most similar passages.
 
     Args:
         linear: content of the gap by linear prediction, (C, stop - start).
@@ -78,17 +81,21 @@ def with_passage(
         sample_rate: sample rate in Hz.
         reach_s: seconds before and after the gap in which passages are searched.
     """
-    from a2sb_tasks.guesses.passages import find_passage  # takes long to import
+    from a2sb_tasks.guesses.passages import find_passages  # takes long to import
 
     (start, stop), reach = gap, round(reach_s * sample_rate)
     low, high = max(0, start - reach), stop + reach
-    found = find_passage(wave[:, low:high], known[low:high], (start - low, stop - low), sample_rate)
-    if found is None:
+    place = start - low, stop - low
+    found = find_passages(wave[:, low:high], known[low:high], place, sample_rate, PASSAGES)
+    if not found:
         return linear
-    first, length = low + found.start, stop - start
-    passage = wave[:, first : first + length] * min(found.gain, LARGEST_GAIN)
+    passage, length = np.zeros_like(linear), stop - start
+    for one in found:
+        share = one.correlation**2 / sum(other.correlation**2 for other in found)
+        first = low + one.start
+        passage += share * min(one.gain, LARGEST_GAIN) * wave[:, first : first + length]
     fade = max(1, min(round(FADE_S * sample_rate), length // 2))
-    place = np.arange(length) + 0.5
-    share = np.minimum(np.minimum(place, length - place) / fade, 1)
-    weight = 0.5 - 0.5 * np.cos(np.pi * share)
+    near = np.arange(length) + 0.5
+    reached = np.minimum(np.minimum(near, length - near) / fade, 1)
+    weight = 0.5 - 0.5 * np.cos(np.pi * reached)
     return np.asarray(linear + weight * (passage - linear))

@@ -16,7 +16,7 @@ from a2sb_tasks.corruptions.inpainting import Inpainting
 from a2sb_tasks.envelope.bands import BANDS, at_bins, centres_hz, levels_db
 from a2sb_tasks.envelope.prediction import predicted_power
 from a2sb_tasks.guesses.interpolation import FADE_S, LONGEST_S, fill_gap
-from a2sb_tasks.guesses.passages import find_passage
+from a2sb_tasks.guesses.passages import find_passages
 from a2sb_tasks.guesses.replication import Replication
 from a2sb_tasks.representations.factorized import Factorized
 
@@ -82,23 +82,23 @@ def test_a_passage_is_found_where_the_recording_repeats():
     known[slice(*gap)] = False
     louder = wave * np.repeat([1.0, 2.0, 1.0, 1.0], RATE)
     damaged = np.where(known, louder, 0)
-    found = find_passage(damaged, known, gap, RATE)
-    assert (found.start - gap[0]) % RATE == 0
-    assert abs(found.gain - 2) < 0.01 and found.correlation > 0.999
+    found = find_passages(damaged, known, gap, RATE, 3)
+    assert [abs(one.start - gap[0]) % RATE for one in found[:3]] == [0, 0, 0]
+    assert all(abs(one.gain - 2) < 0.01 and one.correlation > 0.999 for one in found)
     known[[2 * RATE + 17000, 3 * RATE + 17000]] = False  # passages must be known as a whole
-    again = find_passage(damaged, known, gap, RATE)
-    assert again.start == gap[0] - RATE
+    (best, *others) = find_passages(damaged, known, gap, RATE, 3)
+    assert best.start == gap[0] - RATE and all(one.correlation < 0.9 for one in others)
 
 
 def test_nothing_is_found_in_silence_noise_or_without_surroundings():
     rng, gap = np.random.default_rng(0), (20000, 30000)
     known = np.ones(60000, dtype=bool)
     known[slice(*gap)] = False
-    assert find_passage(np.zeros((1, 60000)), known, gap, RATE) is None
+    assert find_passages(np.zeros((1, 60000)), known, gap, RATE, 3) == []
     noise = np.where(known, rng.standard_normal((2, 60000)), 0)
-    assert find_passage(noise, known, gap, RATE) is None
-    assert find_passage(noise, np.zeros(60000, dtype=bool), gap, RATE) is None
-    assert find_passage(noise[:, :100], known[:100], (0, 100), RATE) is None
+    assert find_passages(noise, known, gap, RATE, 3) == []
+    assert find_passages(noise, np.zeros(60000, dtype=bool), gap, RATE, 3) == []
+    assert find_passages(noise[:, :100], known[:100], (0, 100), RATE, 3) == []
 
 
 def test_a_gap_in_music_that_repeats_is_filled_with_what_was_there():
