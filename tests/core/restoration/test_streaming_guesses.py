@@ -36,20 +36,23 @@ def restorer():
     return Restorer(model.eval(), device="cpu", precision="fp32")
 
 
-@pytest.mark.parametrize("task", list(DAMAGE))
-def test_blocks_give_what_one_piece_gives(restorer, task):
-    wave = music(SECONDS, RATE)
+@pytest.fixture(scope="module", params=list(DAMAGE))
+def restored(request, restorer):
+    """The task, the recording, and what blocks of a second give."""
+    task, wave = request.param, music(SECONDS, RATE)
+    return task, wave, in_blocks(restorer, wave, task, DAMAGE[task], RATE)
+
+
+def test_blocks_give_what_one_piece_gives(restorer, restored):
+    task, wave, one = restored
     expected = whole(restorer, wave, task, DAMAGE[task])
-    one = in_blocks(restorer, wave, task, DAMAGE[task], RATE)
     assert torch.allclose(one, expected, atol=2e-3)
     assert (one - wave).abs().amax() > 1e-2
 
 
-@pytest.mark.parametrize("task", list(DAMAGE))
-def test_neither_blocks_nor_what_is_skipped_change_a_bit(restorer, task):
-    wave = music(SECONDS, RATE)
-    one, other = (in_blocks(restorer, wave, task, DAMAGE[task], size) for size in (RATE, 7777))
-    assert torch.equal(one, other)
+def test_neither_blocks_nor_what_is_skipped_change_a_bit(restorer, restored):
+    task, wave, one = restored
+    assert torch.equal(one, in_blocks(restorer, wave, task, DAMAGE[task], 7777))
     skip = int(3.9 * RATE)
     rest = restorer.prepare([wave], RATE, task=task, **DAMAGE[task]).run(skip=skip)
     assert torch.equal(torch.cat(list(rest), dim=-1), one[:, skip:])
