@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, Self
+import warnings
+from collections.abc import Iterator
+from typing import Any, Literal, Self
 
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from a2sb_core.interfaces import (
-    BlockPair,
-    Finisher,
     FloatArray,
     FrozenConfig,
     Grid,
     MaskCorruption,
     Recording,
-    SampleQueue,
     TaskError,
 )
 from a2sb_tasks.corruptions.drawing import ascending
-from a2sb_tasks.corruptions.tones import Gap, carry, most_held, needed_from, short_gaps
 
 ROUNDING_S = 1e-9  # a rounding error must not include a frame that ends where a gap begins
 
@@ -45,10 +42,20 @@ class Inpainting(MaskCorruption["Inpainting.Parameters"]):
         (for gaps that are silent), or ``inside``, the frames whose middle lies in the gap (the
         paper's protocol on clean files)."""
 
-        tones: bool = False
-        """Continue tones through gaps of up to 0.6 s, which small networks fill with noise: an
-        autoregressive model replaces the output of the network below 1.5 kHz and within 80 ms of
-        the edges."""
+        @model_validator(mode="before")
+        @classmethod
+        def _without_tones(cls, fields: Any) -> Any:
+            """Accept ``tones`` of earlier models, which a guess has replaced."""
+            if not isinstance(fields, dict) or "tones" not in fields:
+                return fields
+            if fields["tones"]:
+                warnings.warn(
+                    "inpainting: `tones` has no effect any more; a model that is trained with the "
+                    "guess `similar_passage` fills gaps better",
+                    FutureWarning,
+                    stacklevel=2,
+                )
+            return {name: value for name, value in fields.items() if name != "tones"}
 
         @model_validator(mode="after")
         def _ascend(self) -> Self:
@@ -145,36 +152,6 @@ class Inpainting(MaskCorruption["Inpainting.Parameters"]):
         total_s = sum(end - start for start, end in gaps)
         return f"filling {len(gaps)} gap{'s' * (len(gaps) > 1)}, {total_s:.4g} s in all"
 
-    def finisher(self, parameters: Parameters, sample_rate: int) -> Finisher | None:
-        """Return a finisher that continues tones through short gaps if ``tones`` is set."""
-        if not self.config.tones:
-            return None
-        return Tones(short_gaps(parameters.gaps_s, sample_rate), sample_rate)
-
     def stretches(self, parameters: Parameters) -> tuple[tuple[float, float], ...]:
         """Return the gaps."""
         return tuple(parameters.gaps_s)
-
-
-class Tones(Finisher):
-    """Continues tones through short gaps by an autoregressive model."""
-
-    def __init__(self, gaps: Sequence[Gap], sample_rate: int) -> None:
-        self.gaps, self.sample_rate = gaps, sample_rate
-        self.held_s = most_held(gaps, sample_rate) / sample_rate
-
-    def finish(self, blocks: Iterable[BlockPair], first: int = 0) -> Iterator[BlockPair]:
-        """Continue tones through the gaps after sample ``first``."""
-        damaged = SampleQueue()
-
-        def restored() -> Iterator[FloatArray]:
-            for pair in blocks:
-                damaged.append(pair.damaged)
-                yield pair.restored.numpy()
-
-        for block in carry(restored(), self.gaps, self.sample_rate, first):
-            yield BlockPair(torch.from_numpy(block), damaged.take(block.shape[-1]))
-
-    def needed_from(self, sample: int) -> int:
-        """Return the start of the context of the first gap that contains or follows ``sample``."""
-        return needed_from(self.gaps, self.sample_rate, sample)

@@ -119,7 +119,7 @@ SETTINGS = {
         ],
         "inpainting": [
             ({}, {}),
-            ({"edges": "inside", "tones": True}, {}),
+            ({"edges": "inside"}, {}),
             ({"fill_std": 0, "guess": {"name": "similar_passage", "reach_s": 0.5}}, {}),
         ],
         "mixture": [
@@ -137,7 +137,7 @@ SETTINGS = {
             for parts, ranges in (
                 (("declip", "denoise", "dereverb"), {"drive_db": (3, 18)}),
                 (("denoise", "bandwidth"), {"cutoff_hz": (2000, 16000)}),
-                (("declip", {"name": "inpainting", "tones": True}), {}),
+                (("declip", "inpainting"), {}),
             )
         ],
         "codec": [({"low": 0.5}, {"ranges": {"compression": (0.5, 1)}})],

@@ -116,7 +116,7 @@ def test_no_restoration_exceeds_its_estimate(asked, channels, rate, steps):
     sampler = {"name": "implicit", "steps": 2}
     if steps is not None:
         sampler = WINDOWS | {"inner": sampler | {"steps": steps}}
-    parts = [{"corruption": "bandwidth"}, {"corruption": {"name": "inpainting", "tones": True}}]
+    parts = [{"corruption": "bandwidth"}, {"corruption": "inpainting"}]
     config = model_config(
         representation={"name": "factorized", "n_fft": 1024, "hop_length": 256},
         corruption={"name": "mixture", "parts": parts},
