@@ -37,6 +37,7 @@ class Preconditioned(Prediction):
     With ``tell`` = "degraded", the network also receives x1, so that the noise in it counts as
     known: x_t - b x1 takes the place of x_t where content is missing, and s is c. With ``around`` =
     "degraded", x1 takes the place of mu there: the network corrects the guess of the corruption.
+    With ``around`` = "frames", it does so in frames that are missing as a whole.
     """
 
     class Config(ComponentConfig):
@@ -56,8 +57,10 @@ class Preconditioned(Prediction):
         tell: Literal["missing", "degraded"] = "missing"
         """Condition of the network: the missing region, or that and all of x1. The latter suits a
         corruption with a guess."""
-        around: Literal["mean", "degraded"] = "mean"
-        """Prior of missing content: the mean of clean data, or x1."""
+        around: Literal["mean", "degraded", "frames"] = "mean"
+        """Prior of missing content: the ``mean`` of clean data; x1 (``degraded``); or x1 in
+        ``frames`` of which every row is missing, and the mean in others. The last suits guesses
+        whose fine structure is right across gaps in time, but not above a cutoff."""
         shrink: bool = False
         """Multiply the missing part of the input by its correlation with x0, a spread/sqrt(v). Near
         t = 1, where x_t is independent of x0, the input is then zero instead of noise."""
@@ -135,6 +138,14 @@ class Preconditioned(Prediction):
     def _scaled(self, x: Tensor) -> Tensor:
         return (x / self.spread).sub_(self.mean / self.spread)
 
+    def _prior(self, state: State) -> Tensor:
+        """Return the prior of missing content, broadcastable to x_t."""
+        if self.config.around == "degraded":
+            return state.x1
+        if self.config.around == "mean" or state.missing is None:
+            return self.mean
+        return torch.where(state.missing.all(dim=2, keepdim=True), state.x1, self.mean)
+
     def _precondition(self, bridge: Bridge, state: State) -> tuple[Tensor, Tensor, Tensor]:
         """Return the input of the network, the skip part of D, and the scale of the output."""
         xt, missing = state.xt, state.missing
@@ -144,7 +155,7 @@ class Preconditioned(Prediction):
             variance = (c**2).clamp(min=self.SMALLEST_VARIANCE)
         else:
             variance = (b * self.config.fill_std) ** 2 + c**2
-        mean = state.x1 if self.config.around == "degraded" else self.mean
+        mean = self._prior(state)
         residual = torch.tensor(self.residual, device=xt.device).reshape(-1, 1, 1)
         deviation = self.spread * residual
         total = (a * deviation) ** 2 + variance
