@@ -152,6 +152,7 @@ SETTINGS = {
             ({"residual": (1.0,), "fill_std": 1.0}, {}),
             ({"tell": "degraded", "shrink": True}, {}),
             ({"tell": "degraded", "around": "degraded"}, {}),
+            ({"tell": "degraded", "around": "frames"}, {}),
         ],
     },
     "backbone": {

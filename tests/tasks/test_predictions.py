@@ -176,3 +176,21 @@ def test_shrinking_hides_what_says_nothing_of_the_clean_content():
     (hidden, _), (shown, _) = network.seen
     assert float(hidden.abs().max()) < 1e-6
     torch.testing.assert_close(shown, x, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("around", ["mean", "degraded", "frames"])
+def test_a_network_that_corrects_nothing_leaves_the_prior(around):
+    config = Preconditioned.Config(tell="degraded", around=around)
+    prediction = config.build(channels=3, rows=8)
+    prediction.mean.copy_(torch.randn(3, 8, 1))
+    missing = torch.zeros(1, 1, 8, 6, dtype=torch.bool)
+    missing[:, :, 5:], missing[..., 2:4] = True, True
+    x1 = torch.randn(2, 3, 8, 6)
+    state = State(x1, torch.ones(2), x1, missing)
+    found = prediction.denoise(lambda x, t, condition: 0 * x, I2SB.Config().build(), state)
+    is_guessed = torch.zeros(6, dtype=torch.bool)
+    is_guessed[2:4] = True
+    guessed = {"mean": ~is_guessed & is_guessed, "degraded": is_guessed | ~is_guessed}
+    expected = torch.where(guessed.get(around, is_guessed), x1, prediction.mean)
+    inside = missing.expand_as(x1)
+    torch.testing.assert_close(found[inside], expected[inside], atol=1e-3, rtol=1e-3)
