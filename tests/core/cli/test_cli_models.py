@@ -59,7 +59,7 @@ def test_models_that_are_shipped_are_listed(a2sb, hub):
     published = listed["a2sb_twosplit"]
     assert published["state"] == "to download" and not published["licence"]["free"]
     table = a2sb("models").stdout.splitlines()
-    assert table[1].split()[:3] == ["small", "bandwidth,", "inpaint"] and "24.1 MB" in table[1]
+    assert table[1].split()[:3] == ["small", "bandwidth,", "inpaint"] and "24.4 MB" in table[1]
     assert any("a2sb download a2sb_twosplit" in line for line in table)
     assert hub.asked == []
 
