@@ -380,3 +380,10 @@ def test_parameters_are_drawn_within_their_ranges():
 def test_a_parameter_without_a_range_is_told():
     with pytest.raises(ConfigError, match="low_hz"):
         Hidden.Config().build().draw(1.0, torch.Generator())
+
+
+def test_tones_of_earlier_models_are_accepted_with_a_warning():
+    with pytest.warns(FutureWarning, match="similar_passage"):
+        config = Inpainting.Config.model_validate({"tones": True, "low_s": 0.2})
+    assert config == Inpainting.Config(low_s=0.2)
+    assert Inpainting.Config.model_validate({"tones": False}) == Inpainting.Config()
