@@ -23,7 +23,7 @@ FILE_LINES, FUNCTION_LINES, MEDIAN_LINES = 400, 50, 8
 NESTED = {"Config", "Parameters"}
 """Classes that every component nests under the same name."""
 
-ROOMS = ("restoration", "batch", "evaluation", "cli", "web")
+ROOMS = ("restoration", "batch", "evaluation", "listening", "cli", "web")
 """Rooms of the core that name no task and no component."""
 
 PRESENTS = {"a2sb_core/cli/demo.py"}

@@ -141,6 +141,7 @@ _PARTS: tuple[tuple[str, ...], ...] = (
     ("metric", "stereo_image", "metrics.image:Image", "error of the stereo image by third-octave"),
     ("metric", "note_f1", "metrics.notes:NoteF1", "F1 of transcribed notes"),
     ("metric", "visqol", "metrics.visqol:Visqol", "predicted opinion score, audio mode", "visqol"),
+    ("metric", "mos_fit", "metrics.mos_fit:MOSFit", "opinion score predicted by a linear fit"),
     ("metric", "si_sdr", "metrics.waveform:SISDR", "scale-invariant signal-to-distortion ratio"),
     (
         "metric",

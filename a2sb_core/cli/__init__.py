@@ -30,6 +30,7 @@ class Commands(LazyGroup):
         "web": "Open the page in the browser.",
         "demo": "Damage the shipped clip and restore it.",
         "evaluate": "Compare restoration systems on damaged clips.",
+        "listen": "Make listening tests, collect their ratings, report them.",
         "ablate": "Train and evaluate every combination of settings.",
         "train": "Train a model, or resume a run.",
         "gather": "Merge models that are fine-tuned on ranges of t.",

@@ -7,6 +7,8 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator
@@ -92,6 +94,34 @@ def atomic_write_text(target: Path, text: str) -> None:
     """Write a UTF-8 text file as :func:`atomic_write`."""
     with atomic_write(target) as partial:
         partial.write_text(text, encoding="utf8")
+
+
+@contextmanager
+def atomic_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
+    """Fill a folder that appears under its name only when it is complete.
+
+    Yields:
+        The path of a new folder beside ``target``, which the caller fills. It becomes ``target`` at
+        the end, or is removed if an exception is raised.
+
+    Raises:
+        A2SBError: the folder exists and ``overwrite`` is not set, or it cannot be written.
+    """
+    if target.exists() and not overwrite:
+        raise A2SBError(f"{target} exists already; choose another folder")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+        try:
+            staging.chmod(0o755)
+            yield staging
+            if target.is_dir():
+                shutil.rmtree(target)
+            staging.rename(target)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+    except OSError as error:
+        raise A2SBError(f"{target} cannot be written: {error.strerror or error}") from error
 
 
 def file_hash(path: Path) -> str:

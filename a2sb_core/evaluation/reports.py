@@ -13,12 +13,16 @@ from a2sb_core.evaluation.runner import EvaluationReport
 from a2sb_core.evaluation.statistics import LEVEL
 
 SPEED = "x real time"
+AUDIO_INDEX = Path("audio", "index.csv")
+"""List of the kept audio: clip, task, system and file. The clean clip has no task and system."""
 
 
 def write_report(
     report: EvaluationReport, rows: Sequence[dict[str, Any]], folder: Path
 ) -> list[Path]:
     """Write ``table.md``, ``values.csv`` and ``summary.json``; return their paths.
+
+    If audio was kept, ``audio/index.csv`` lists it.
 
     Args:
         report: result of the evaluation.
@@ -37,6 +41,9 @@ def write_report(
         "failures": [vars(failure) for failure in report.failures],
     }
     paths[2].write_text(json.dumps(summary, indent=2) + "\n", encoding="utf8")
+    if report.audio:
+        paths.append(folder / AUDIO_INDEX)
+        write_csv(paths[-1], _audio_lines(report, folder))
     return paths
 
 
@@ -146,3 +153,9 @@ def _value_lines(report: EvaluationReport) -> list[list[Any]]:
         values = [result.values.get(metric.key) for metric in report.metrics]
         lines.append([*place, *values, round(result.audio_s, 3), round(result.seconds, 3)])
     return lines
+
+
+def _audio_lines(report: EvaluationReport, folder: Path) -> list[list[str]]:
+    kept = {(clip, "", ""): path for clip, path in report.clean.items()} | report.audio
+    lines = [[*place, path.relative_to(folder).as_posix()] for place, path in kept.items()]
+    return [["clip", "task", "system", "file"], *lines]

@@ -93,6 +93,7 @@ class EvaluationReport:
         results: by (clip, task, system); failed restorations have none.
         failures: failures of this run.
         audio: files of the restored audio that was kept, by (clip, task, system).
+        clean: files of the clean audio of the same clips, by clip.
         computed: number of restorations that were not taken from earlier runs.
     """
 
@@ -105,6 +106,7 @@ class EvaluationReport:
     results: dict[Place, Result] = field(default_factory=dict)
     failures: list[EvaluationFailure] = field(default_factory=list)
     audio: dict[Place, Path] = field(default_factory=dict)
+    clean: dict[str, Path] = field(default_factory=dict)
     computed: int = 0
 
     def in_order(self) -> Iterator[tuple[Place, Result]]:
@@ -187,6 +189,8 @@ class Evaluation:
                 report.results[place] = known
             if trial.audio and trial.audio.is_file():
                 report.audio[place] = trial.audio
+        for name in dict.fromkeys(clip for clip, _, _ in report.audio):
+            report.clean[name] = self._keep_clean(name)
         return report
 
     def execute(self, trial: Trial) -> Finished:
@@ -231,16 +235,30 @@ class Evaluation:
         Raises:
             AudioError: the clip cannot be read, or the protocol does not fit it.
         """
+        truth, rate = self._read(clip)
+        try:
+            damaged = protocol.damage(truth, rate, clip.name, self.config.seed)
+        except TaskError as error:
+            raise AudioError(str(error)) from error  # the clip's fault, not the system's
+        return truth, damaged, rate
+
+    def _read(self, clip: ClipFile) -> tuple[Tensor, int]:
         wave, info = files.read(clip.path)
         files.check_finite(wave, clip.name, sample_rate=info.sample_rate)
         if self.config.channels == "mono":
             wave = wave.mean(axis=0, keepdims=True)
-        truth = torch.from_numpy(np.ascontiguousarray(wave))
-        try:
-            damaged = protocol.damage(truth, info.sample_rate, clip.name, self.config.seed)
-        except TaskError as error:
-            raise AudioError(str(error)) from error  # the clip's fault, not the system's
-        return truth, damaged, info.sample_rate
+        return torch.from_numpy(np.ascontiguousarray(wave)), info.sample_rate
+
+    def _keep_clean(self, name: str) -> Path:
+        """Write the clean audio of a clip beside the restored one, and return its path."""
+        clip = next(clip for clip in self.clips if clip.name == name)
+        key = fingerprint(file_hash(clip.path), self.config.channels)
+        path = self.config.output / "audio" / "clean" / f"{_stem(name)}.{key[:8]}.flac"
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            truth, rate = self._read(clip)
+            files.write(path, truth.numpy(), rate, overwrite=True)
+        return path
 
     def _restore(self, system: System, damaged: Damaged, rate: int, task: str) -> SystemOutput:
         output = system.restore(replace(damaged, wave=damaged.wave.clone()), rate, task)
@@ -299,8 +317,8 @@ class Evaluation:
             return Trial(c, p, s, key, (), None)
         measured = known.values if known else {}
         missing = tuple(metric.key for metric in self.metrics if metric.key not in measured)
-        stem = slug(str(Path(clip.name).with_suffix("")))
-        parts = ("audio", slug(protocol.name), slug(system.label), f"{stem}.{key[:8]}.flac")
+        name = f"{_stem(clip.name)}.{key[:8]}.flac"
+        parts = ("audio", slug(protocol.name), slug(system.label), name)
         return Trial(c, p, s, key, missing, self.config.output.joinpath(*parts) if keep else None)
 
     def _place(self, trial: Trial) -> Place:
@@ -341,6 +359,10 @@ def _start_worker(config: EvaluateConfig) -> None:
 
 def _execute(trial: Trial) -> Finished:
     return _worker.execute(trial)
+
+
+def _stem(clip: str) -> str:
+    return slug(str(Path(clip).with_suffix("")))
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,1 @@
+"""Listening tests: made from the audio of an evaluation, collected, and reported."""
