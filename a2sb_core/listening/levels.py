@@ -16,6 +16,10 @@ from a2sb_core.errors import AudioError
 LOUDNESS_LUFS = -23.0
 """Loudness of the stimuli (EBU R 128), which is lower if a peak would exceed ``PEAK``."""
 PEAK = 10 ** (-1 / 20)
+HEADROOM = 0.25
+"""Highest peak of what is measured: the filters of torchaudio clip at full scale."""
+GATE_LUFS = -69.9
+"""Loudness below which nothing passes the absolute gate of BS.1770."""
 FADE_S = 0.01
 """Fade at both ends of a stimulus, so that the loop does not click, in seconds."""
 SHORTEST_S = 0.5
@@ -46,9 +50,13 @@ def loudness_lufs(wave: FloatArray, sample_rate: int) -> float:
     """Return the integrated loudness of (C, T) audio in LUFS (ITU-R BS.1770); -inf for silence."""
     if wave.shape[0] > 5:
         raise AudioError(f"the loudness of {wave.shape[0]} channels is not defined (at most 5)")
-    tensor = torch.from_numpy(np.ascontiguousarray(wave))
+    peak = float(np.abs(wave).max())
+    scale = min(1.0, HEADROOM / peak) if peak else 1.0
+    tensor = torch.from_numpy(np.ascontiguousarray(wave * np.float32(scale)))
     value = float(torchaudio.functional.loudness(tensor, sample_rate))
-    return value if math.isfinite(value) and value > -69.9 else -math.inf
+    if not math.isfinite(value) or value < GATE_LUFS:
+        return -math.inf
+    return value - 20 * math.log10(scale)
 
 
 def match_levels(

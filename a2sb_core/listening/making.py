@@ -10,7 +10,6 @@ from pathlib import Path
 from a2sb_core.audio import files
 from a2sb_core.audio.arrays import FloatArray
 from a2sb_core.errors import AudioError, ConfigError
-from a2sb_core.evaluation.results import fingerprint
 from a2sb_core.evaluation.runner import Place
 from a2sb_core.listening.design import (
     ANCHOR,
@@ -80,7 +79,7 @@ def make_test(kept: KeptAudio, plan: TestPlan, write: WriteStimulus) -> Listenin
         raise ConfigError("the audio has nothing to compare: choose other tasks or systems")
     used = {name for trial in trials for name in (trial.reference, *trial.stimuli)}
     return ListeningTest(
-        id=fingerprint(plan.kind, plan.seed, [trial.model_dump() for trial in trials])[:12],
+        id=_id(plan, "test", *(trial.model_dump_json() for trial in trials)),
         kind=plan.kind,
         title=plan.title,
         seed=plan.seed,
@@ -172,9 +171,9 @@ def _groups(places: Sequence[Place], plan: TestPlan) -> list[list[Place]]:
 
 
 def _id(plan: TestPlan, *parts: str) -> str:
-    """Return a name that says nothing to a participant."""
+    """Return a name that says nothing to a participant, and that no program reads as a number."""
     text = "/".join((str(plan.seed), plan.kind, *parts))
-    return hashlib.sha256(text.encode()).hexdigest()[:10]
+    return "s" + hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def write_audio(folder: Path, suffix: str) -> WriteStimulus:

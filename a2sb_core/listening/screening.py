@@ -13,7 +13,7 @@ from a2sb_core.listening.ratings import Rating
 
 LOWEST_REFERENCE = {"rating": 4.0, "mushra": 90.0}
 """Ratings of the hidden reference below these are mistakes (90: ITU-R BS.1534-3, section 4.1.2)."""
-FEWEST_SHARED = 5
+FEWEST_SHARED = 10
 """Smallest number of stimuli shared with others for which a correlation is computed."""
 
 
@@ -25,7 +25,7 @@ class ScreeningRules:
         mistakes: largest share of the trials with the hidden reference in which a participant may
             rate it below ``LOWEST_REFERENCE`` (0.15 in ITU-R BS.1534-3).
         correlation: smallest Pearson correlation of the ratings of a participant with the means of
-            the others, stimulus by stimulus.
+            the others, stimulus by stimulus without the hidden reference.
     """
 
     mistakes: float = 0.15
@@ -36,8 +36,8 @@ class ScreeningRules:
         return (
             f"Participants are excluded if they rate the hidden reference below "
             f"{LOWEST_REFERENCE[test.kind]:g} in more than {self.mistakes:.0%} of its trials, or "
-            f"if the correlation of their ratings with the means of the others is below "
-            f"{self.correlation:g}."
+            f"if the correlation of their other ratings with the means of the other participants "
+            f"is below {self.correlation:g}."
         )
 
 
@@ -68,7 +68,12 @@ def screen(
     excluded = {
         name: reason for name in own if (reason := _mistakes(test, own[name], rules.mistakes))
     }
-    kept = [rating for rating in ratings if rating.participant not in excluded]
+    kept = [
+        rating
+        for rating in ratings
+        if rating.participant not in excluded
+        and test.stimulus[rating.stimulus].system != REFERENCE  # it agrees even for who guesses
+    ]
     for name in own:
         value = _correlation(name, kept)
         if name not in excluded and value is not None and value < rules.correlation:

@@ -92,13 +92,6 @@ class Handler(SimpleHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Take the ratings of a participant, as JSON."""
-        if self.path != "/ratings":
-            self._answer(HTTPStatus.NOT_FOUND, "ratings are taken at /ratings")
-            return
-        # Another site cannot send this type without asking, which is not answered.
-        if self.headers.get_content_type() != "application/json":
-            self._answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "ratings are sent as application/json")
-            return
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal():
             self._answer(HTTPStatus.LENGTH_REQUIRED, "the request has no Content-Length")
@@ -107,7 +100,14 @@ class Handler(SimpleHTTPRequestHandler):
             text = f"a request has at most {LARGEST_REQUEST} bytes"
             self._answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, text)
             return
-        self._take(self.rfile.read(int(length)))
+        body = self.rfile.read(int(length))
+        if self.path != "/ratings":
+            self._answer(HTTPStatus.NOT_FOUND, "ratings are taken at /ratings")
+        # Another site cannot send this type without asking, which is not answered.
+        elif self.headers.get_content_type() != "application/json":
+            self._answer(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "ratings are sent as application/json")
+        else:
+            self._take(body)
 
     def _take(self, body: bytes) -> None:
         try:
@@ -127,9 +127,6 @@ class Handler(SimpleHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(content)))
-        if status is not HTTPStatus.OK:  # the rest of the request was not read
-            self.send_header("Connection", "close")
-            self.close_connection = True
         self.end_headers()
         self.wfile.write(content)
 
