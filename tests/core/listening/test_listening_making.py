@@ -218,7 +218,7 @@ def test_clips_that_cannot_be_used_are_named(results):
             soundfile.write(results / "audio" / name / "clip0.flac", wave, RATE)
         return make_test(read_kept_audio(results), TestPlan(), lambda *_: None)
 
-    with pytest.raises(A2SBError, match="clip0.*length"):
+    with pytest.raises(A2SBError, match=r"clip0.*length"):
         attempt(music(0, 0.9))
     attempt(np.zeros(RATE))  # a system may return silence
     for wave, reason in ((music(0, 0.4), "shorter"), (np.zeros(RATE), "silent")):
@@ -233,3 +233,11 @@ def test_the_data_of_the_page_is_the_test(make):
     test = read_test(folder)
     assert [trial["id"] for trial in data["trials"]] == [trial.id for trial in test.trials]
     assert data["seed"] == test.seed and "stimuli" not in data
+
+
+@pytest.mark.parametrize("peak", [1.0, 0.1])
+def test_loudness_of_a_sine_is_that_of_bs_1770(peak):
+    sine = peak * np.sin(2 * np.pi * 997 * np.arange(2 * 48000) / 48000)
+    expected = -3.01 + 20 * np.log10(peak)
+    assert loudness_lufs(sine[None].astype(np.float32), 48000) == pytest.approx(expected, abs=0.05)
+    assert loudness_lufs(np.zeros((1, 48000), np.float32), 48000) == -np.inf

@@ -45,7 +45,7 @@ def test_csv_and_json_say_the_same(read):
 def test_a_rating_given_twice_counts_once_and_a_contradiction_is_an_error(read):
     assert len(read(HEAD + GOOD, HEAD + GOOD + GOOD.replace("4", "4.0", 1))) == 1
     other = GOOD.replace(",4,", ",5,")
-    with pytest.raises(RatingsError, match="anna gave 5, but 4 in .*0ratings.csv, line 2"):
+    with pytest.raises(RatingsError, match=r"anna gave 5, but 4 in .*0ratings.csv, line 2"):
         read(HEAD + GOOD, HEAD + other)
 
 
