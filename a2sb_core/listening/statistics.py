@@ -12,7 +12,7 @@ from scipy.stats import binomtest, pearsonr, spearmanr
 
 from a2sb_core.evaluation.runner import Place
 from a2sb_core.evaluation.statistics import LEVEL, t_interval
-from a2sb_core.listening.design import REFERENCE, ListeningTest, Stimulus
+from a2sb_core.listening.design import REFERENCE, SCALES, ListeningTest, Stimulus
 from a2sb_core.listening.ratings import Rating
 from a2sb_core.listening.screening import by_participant
 
@@ -26,7 +26,7 @@ class Opinion:
     Attributes:
         mean: mean over participants of their means over trials.
         interval: 95 % interval for other participants like these and the clips of the test: the t
-            interval of the means of the participants. None for fewer than two participants.
+            interval of the means of the participants, within the scale. None for fewer than two participants.
         participants: number of participants.
         ratings: number of ratings.
     """
@@ -121,8 +121,16 @@ def opinions(test: ListeningTest, ratings: Sequence[Rating]) -> list[Opinion]:
         means = [_mean(own) for own in by_participant(group).values()]
         if means:
             mean = float(np.mean(means))
-            found.append(Opinion(task, system, mean, t_interval(means), len(means), len(group)))
+            interval = _limited(t_interval(means), SCALES[test.kind])
+            found.append(Opinion(task, system, mean, interval, len(means), len(group)))
     return found
+
+
+def _limited(interval: Interval, scale: tuple[float, float]) -> Interval:
+    """Return the part of an interval that lies on the scale, where every mean lies."""
+    if interval is None:
+        return None
+    return max(interval[0], scale[0]), min(interval[1], scale[1])
 
 
 def _mean(ratings: Sequence[Rating]) -> float:

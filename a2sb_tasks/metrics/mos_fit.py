@@ -1,4 +1,4 @@
-"""Mean opinion score that a linear regression on other metrics predicts (section 4.3, Table 12)."""
+"""Mean opinion score that a linear regression on other metrics predicts (Table 12)."""
 
 from __future__ import annotations
 

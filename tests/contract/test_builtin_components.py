@@ -200,6 +200,12 @@ SETTINGS = {
         "lsd": [({"floor": 1e-30}, {"known_values": ((Outcome(A, A / 2, RATE), 0.60206),)})],
         "sispec": [({}, {"known_values": ((Outcome(A, A / 2, RATE), 100.0),)})],
         "si_sdr": [({}, {"known_values": ((ORTHOGONAL, 20.0), (Outcome(A, A / 3, RATE), 100.0))})],
+        "mos_fit": [
+            (
+                {"intercept": 2, "sispec": 0.02},
+                {"known_values": ((Outcome(A, A / 2, RATE), 4.0),)},  # 100 dB
+            )
+        ],
         "phase_residual": [
             (
                 {},

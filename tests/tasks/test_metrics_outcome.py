@@ -8,7 +8,9 @@ import pytest
 import torch
 from task_helpers import music, white
 
+from a2sb_core.errors import ConfigError
 from a2sb_core.interfaces import A2SBError, Outcome
+from a2sb_tasks.metrics.mos_fit import MOSFit
 from a2sb_tasks.metrics.notes import NoteF1
 from a2sb_tasks.metrics.phase import PhaseResidual
 from a2sb_tasks.metrics.spectral import LSD, SiSpec
@@ -195,3 +197,16 @@ def test_visqol_orders_damage():
     assert 1 <= values[0] < values[1] <= equal
     assert equal == pytest.approx(4.732, abs=0.01)
     assert np.isfinite(values).all()
+
+
+def test_mos_fit_is_the_sum_of_its_terms():
+    truth = music(900)
+    estimate = truth + 0.1 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(0))
+    lsd, sispec = (
+        metric.Config().build().measure(truth, estimate, RATE) for metric in (LSD, SiSpec)
+    )
+    fit = MOSFit.Config(intercept=4.0, lsd=-0.5, sispec=0.02).build()
+    fit.check()  # without ViSQOL, no package is needed
+    assert fit.measure(truth, estimate, RATE) == pytest.approx(4 - 0.5 * lsd + 0.02 * sispec)
+    with pytest.raises(ConfigError, match="at least one"):
+        MOSFit.Config(intercept=3.0)
