@@ -26,7 +26,8 @@ class Opinion:
     Attributes:
         mean: mean over participants of their means over trials.
         interval: 95 % interval for other participants like these and the clips of the test: the t
-            interval of the means of the participants, within the scale. None for fewer than two participants.
+            interval of the means of the participants, within the scale. None for fewer than two
+            participants.
         participants: number of participants.
         ratings: number of ratings.
     """

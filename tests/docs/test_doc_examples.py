@@ -12,6 +12,7 @@ import soundfile
 import torch
 import yaml
 from doc_pages import PAGES, ROOT, blocks, commands, tokens
+from listening_parts import write_rated
 from typer.main import get_command
 
 from a2sb_core.cli import app
@@ -39,12 +40,13 @@ SCRIPTS = [block for block in blocks("python") if not block.file]
 
 @pytest.fixture
 def desk(tmp_path, monkeypatch):
-    """Work in a folder with what the pages assume: a recording, and clean clips."""
+    """Work in a folder with what the pages assume: recordings, and a listening test."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     soundfile.write("old.wav", 0.1 * rng.standard_normal((RATE // 2, 2)), RATE)
     Path("clips").mkdir()
     soundfile.write("clips/one.wav", 0.1 * rng.standard_normal(6 * RATE), RATE)
+    write_rated(Path("opinions"))
 
 
 @pytest.mark.parametrize("block", blocks("python"), ids=str)

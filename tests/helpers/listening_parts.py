@@ -6,8 +6,15 @@ import json
 import numpy as np
 import soundfile
 
-from a2sb_core.listening.design import REFERENCE, ListeningTest, ListeningTrial, Stimulus
-from a2sb_core.listening.ratings import parse_rating
+from a2sb_core.listening.design import (
+    RATINGS,
+    REFERENCE,
+    ListeningTest,
+    ListeningTrial,
+    Stimulus,
+    write_test,
+)
+from a2sb_core.listening.ratings import COLUMNS, parse_rating
 
 RATE = 44100
 TASK = "bandwidth-4k"
@@ -97,3 +104,14 @@ def write_results(folder, clips=2, systems=("system-a", "system-b"), rate=RATE):
 def key(folder):
     """Return what a test folder says about each stimulus, by id."""
     return {one["id"]: one for one in json.loads((folder / "key.json").read_text())["stimuli"]}
+
+
+def write_rated(folder):
+    """Write a test without audio, and its ratings by three participants."""
+    folder.mkdir()
+    test = design()
+    write_test(test, folder)
+    grades = {"good": 4, "bad": 2, REFERENCE: 5}
+    ratings = rate(test, ["p0", "p1", "p2"], lambda _, stimulus: grades[stimulus.system])
+    with (folder / RATINGS).open("w", newline="") as file:
+        csv.writer(file).writerows([COLUMNS, *(one.cells(test) for one in ratings)])

@@ -38,7 +38,7 @@ def test_a_report_has_the_means_and_a_picture(a2sb, made, tmp_path):
     ]
     result = a2sb("listen", "report", made, *files, "-o", tmp_path / "report", "--fit", "lsd")
     assert result.exit_code == 0, result.stderr
-    assert "| bandwidth-4k | system-a | 3.67 | 2.23 to 5.10 | 3 | 9 |" in result.stdout
+    assert "| bandwidth-4k | system-a | 3.67 | 2.23 to 5.00 | 3 | 9 |" in result.stdout
     names = {path.name for path in (tmp_path / "report").iterdir()}
     assert names == {"report.md", "summary.json", "opinions.csv", "stimuli.csv", "picture.png"}
     rows = list(csv.DictReader((tmp_path / "report" / "opinions.csv").open()))
