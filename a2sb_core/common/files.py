@@ -97,8 +97,30 @@ def atomic_write_text(target: Path, text: str) -> None:
 
 
 @contextmanager
+def staging_folder(target: Path) -> Iterator[Path]:
+    """Make a hidden folder beside ``target``, which is removed at the end if it is still there.
+
+    Yields:
+        Its path. The caller fills the folder and renames it to ``target`` when it is complete.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        staging.chmod(0o755)
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
 def atomic_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
     """Fill a folder that appears under its name only when it is complete.
+
+    If the folder exists and ``overwrite`` is set, the new files replace those of the same name;
+    other files in it stay.
 
     Yields:
         The path of a new folder beside ``target``, which the caller fills. It becomes ``target`` at
@@ -110,16 +132,13 @@ def atomic_folder(target: Path, overwrite: bool = False) -> Iterator[Path]:
     if target.exists() and not overwrite:
         raise A2SBError(f"{target} exists already; choose another folder")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        try:
-            staging.chmod(0o755)
+        with staging_folder(target) as staging:
             yield staging
             if target.is_dir():
-                shutil.rmtree(target)
-            staging.rename(target)
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
+                for path in staging.iterdir():
+                    put_in_place(path, target / path.name)
+            else:
+                staging.rename(target)
     except OSError as error:
         raise A2SBError(f"{target} cannot be written: {error.strerror or error}") from error
 

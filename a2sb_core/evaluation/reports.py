@@ -13,6 +13,10 @@ from a2sb_core.evaluation.runner import EvaluationReport
 from a2sb_core.evaluation.statistics import LEVEL
 
 SPEED = "x real time"
+VALUES = "values.csv"
+"""Table of values: clip, task, system, a column for each metric, and ``TIMES``."""
+TIMES = ("audio_s", "seconds")
+"""Duration of the clip, and time that its restoration took, in seconds."""
 AUDIO_INDEX = Path("audio", "index.csv")
 """List of the kept audio: clip, task, system and file. The clean clip has no task and system."""
 
@@ -29,7 +33,7 @@ def write_report(
         rows: its summary, from :func:`a2sb_core.evaluation.statistics.summarize`.
         folder: an existing folder.
     """
-    paths = [folder / name for name in ("table.md", "values.csv", "summary.json")]
+    paths = [folder / name for name in ("table.md", VALUES, "summary.json")]
     paths[0].write_text(markdown(report, rows), encoding="utf8")
     write_csv(paths[1], _value_lines(report))
     summary = {
@@ -148,7 +152,7 @@ def write_csv(path: Path, lines: Sequence[Sequence[Any]]) -> None:
 
 def _value_lines(report: EvaluationReport) -> list[list[Any]]:
     labels = [metric.label for metric in report.metrics]
-    lines: list[list[Any]] = [["clip", "task", "system", *labels, "audio_s", "seconds"]]
+    lines: list[list[Any]] = [["clip", "task", "system", *labels, *TIMES]]
     for place, result in report.in_order():
         values = [result.values.get(metric.key) for metric in report.metrics]
         lines.append([*place, *values, round(result.audio_s, 3), round(result.seconds, 3)])

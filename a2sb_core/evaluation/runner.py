@@ -189,8 +189,8 @@ class Evaluation:
                 report.results[place] = known
             if trial.audio and trial.audio.is_file():
                 report.audio[place] = trial.audio
-        for name in dict.fromkeys(clip for clip, _, _ in report.audio):
-            report.clean[name] = self._keep_clean(name)
+                if place[0] not in report.clean:
+                    report.clean[place[0]] = self._keep_clean(self.clips[trial.clip])
         return report
 
     def execute(self, trial: Trial) -> Finished:
@@ -249,11 +249,10 @@ class Evaluation:
             wave = wave.mean(axis=0, keepdims=True)
         return torch.from_numpy(np.ascontiguousarray(wave)), info.sample_rate
 
-    def _keep_clean(self, name: str) -> Path:
+    def _keep_clean(self, clip: ClipFile) -> Path:
         """Write the clean audio of a clip beside the restored one, and return its path."""
-        clip = next(clip for clip in self.clips if clip.name == name)
         key = fingerprint(file_hash(clip.path), self.config.channels)
-        path = self.config.output / "audio" / "clean" / f"{_stem(name)}.{key[:8]}.flac"
+        path = self.config.output / "audio" / "clean" / f"{_stem(clip.name)}.{key[:8]}.flac"
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             truth, rate = self._read(clip)

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from a2sb_core.common.files import atomic_write_text
+from a2sb_core.common.json_files import read_json
 from a2sb_core.config.loading import validate
 from a2sb_core.errors import ConfigError
 from a2sb_core.plugins.component_config import FrozenConfig
@@ -138,7 +139,7 @@ def read_test(folder: Path) -> ListeningTest:
     """
     path = folder / KEY
     try:
-        tree = json.loads(path.read_text(encoding="utf8"))
+        tree = read_json(path)
     except FileNotFoundError as error:
         raise ConfigError(
             f"{folder} is no listening test: it has no {KEY}; `a2sb listen make` makes one"

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -189,7 +189,9 @@ def _lines(test: ListeningTest, path: Path, text: str) -> Iterator[Rating]:
         raise RatingsError(f"{path}, line {reader.line_num}: {error}") from error
 
 
-def _converter(test: ListeningTest, head: Sequence[str], path: Path) -> Any:
+def _converter(
+    test: ListeningTest, head: Sequence[str], path: Path
+) -> Callable[[dict[str, str]], Mapping[str, str]]:
     """Return a function from a line of a CSV file to the fields of a rating."""
     if set(COLUMNS[:5]) <= set(head):
         return lambda fields: fields

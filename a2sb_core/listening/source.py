@@ -9,12 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from a2sb_core.errors import AudioError, ConfigError
-from a2sb_core.evaluation.reports import AUDIO_INDEX
+from a2sb_core.evaluation.reports import AUDIO_INDEX, TIMES, VALUES
 from a2sb_core.evaluation.runner import Place
-
-VALUES = "values.csv"
-TIMES = ("audio_s", "seconds")
-"""Columns of the table of values that are no metrics."""
 
 
 @dataclass(frozen=True)

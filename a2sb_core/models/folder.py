@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from a2sb_core.audio import file_names as names
+from a2sb_core.common.files import staging_folder
 from a2sb_core.common.json_files import read_json
 from a2sb_core.common.packages import PROJECT, UNKNOWN, installed_version, version_or_unknown
 from a2sb_core.common.text import printable
@@ -63,10 +63,7 @@ def save_model(
         raise ModelError(f"{folder} exists already; choose another folder or allow overwriting")
     if fault := names.fault(folder.name):
         raise ModelError(f"the name of {folder} {fault}; choose another one")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        staging.chmod(0o755)
+    with staging_folder(folder) as staging:
         described = {**describe(model.config), "tasks": model.corruption.tasks()}
         (staging / CONFIG_NAME).write_text(json.dumps(described, indent=2) + "\n", encoding="utf8")
         save_file(_tensors(model, half), staging / WEIGHTS_NAME)
@@ -76,8 +73,6 @@ def save_model(
         if folder.exists():
             shutil.rmtree(folder)
         staging.rename(folder)
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
     return folder
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from a2sb_core.common.files import (
     PARTIAL_PATTERN,
+    atomic_folder,
     atomic_write,
     atomic_write_text,
     file_hash,
@@ -33,6 +34,27 @@ def test_a_failure_keeps_the_old_file_and_leaves_nothing_else(tmp_path):
         partial.write_text("ne")
         raise RuntimeError
     assert target.read_bytes() == "old é".encode() and os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_appears_when_it_is_complete_and_keeps_other_files(tmp_path):
+    target = tmp_path / "report"
+    with atomic_folder(target) as folder:
+        (folder / "a.txt").write_text("old")
+        assert not target.exists()
+    (target / "notes.txt").write_text("of the user")
+    with pytest.raises(A2SBError, match="exists already"), atomic_folder(target):
+        pass
+    with pytest.raises(RuntimeError), atomic_folder(target, overwrite=True) as folder:
+        (folder / "a.txt").write_text("ne")
+        raise RuntimeError
+    assert (target / "a.txt").read_text() == "old"
+    with atomic_folder(target, overwrite=True) as folder:
+        (folder / "a.txt").write_text("new")
+    assert {path.name: path.read_text() for path in target.iterdir()} == {
+        "a.txt": "new",
+        "notes.txt": "of the user",
+    }
+    assert os.listdir(tmp_path) == ["report"]
 
 
 def test_a_file_that_cannot_be_replaced_is_reported(tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """The page of a listening test in headless Chromium, from a file and from the server."""
 
 import json
-import shutil
 import threading
 
 import pytest
@@ -16,20 +15,7 @@ from a2sb_core.listening.screening import ScreeningRules
 from a2sb_core.listening.server import serve
 from a2sb_core.listening.source import read_kept_audio
 
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-
 READY = "playing.length > 0 && playing[0].heard"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The page in headless Chromium: what a visitor does, and sees."""
 
 import os
-import shutil
 import time
 import zipfile
 
@@ -10,9 +9,6 @@ import pytest
 import soundfile
 
 pytest.importorskip("gradio")
-sync_api = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 
 RATE = 44100
 WAIT_MS = 30_000
@@ -41,15 +37,6 @@ def address(root, tiny):
     _, url, _ = page.launch(server_name="127.0.0.1", prevent_thread_lock=True, **options)
     yield url
     page.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
