@@ -151,7 +151,8 @@ def _print_made(test: ListeningTest, folder: Path, form: TestFormat) -> None:
         f"{test.kind}: {len(test.trials)} trials with {len(test.stimuli)} sounds in {folder}"
     )
     if form is TestFormat.page:
-        typer.echo(f"Participants open {folder / 'page' / 'index.html'}, or: a2sb listen serve")
+        typer.echo(f"Participants open {folder / 'page' / 'index.html'}.")
+        typer.echo(f"To collect their ratings on this machine: a2sb listen serve {folder}")
     else:
         typer.echo(f"Copy the content of {folder / 'configs'} into `configs` of webMUSHRA.")
     typer.echo(f"Keep {folder / 'key.json'} to yourself: it names the systems.")

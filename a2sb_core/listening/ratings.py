@@ -154,6 +154,11 @@ def merge(ratings: Iterable[Rating]) -> list[Rating]:
 def _read(test: ListeningTest, path: Path) -> Iterator[Rating]:
     try:
         text = read_limited(path, LARGEST_BYTES)
+    except FileNotFoundError as error:
+        raise RatingsError(
+            f"{path} cannot be read, because it does not exist: collect ratings with `a2sb listen "
+            "serve`, or specify the files that participants exported"
+        ) from error
     except (OSError, ValueError) as error:
         detail = getattr(error, "strerror", None) or error
         raise RatingsError(f"{path} cannot be read: {detail}") from error
