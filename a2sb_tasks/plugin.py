@@ -200,6 +200,23 @@ _PARTS: tuple[tuple[str, ...], ...] = (
         "presets:paper_release.yaml",
         "the paper's model as the published checkpoints compute",
     ),
+    ("preset", "paper-ve", "presets:paper_ve.yaml", "the paper's model with the bridge `ve`"),
+    ("preset", "paper-vp", "presets:paper_vp.yaml", "the paper's model with the bridge `vp`"),
+    ("preset", "paper-gmax", "presets:paper_gmax.yaml", "the paper's model with the bridge `gmax`"),
+    (
+        "preset",
+        "paper-brownian",
+        "presets:paper_brownian.yaml",
+        "the paper's model with the bridge `brownian`",
+    ),
+    (
+        "preset",
+        "paper-interpolant",
+        "presets:paper_interpolant.yaml",
+        "the paper's model with the bridge `interpolant`",
+    ),
+    ("preset", "paper-ou", "presets:paper_ou.yaml", "the paper's model with the bridge `ou`"),
+    ("preset", "paper-flow", "presets:paper_flow.yaml", "the paper's model with the bridge `flow`"),
 )
 
 

@@ -31,13 +31,13 @@ class Bridge(Component, ABC):
     Example:
         >>> import torch
         >>> from a2sb_core.interfaces import Bridge, ComponentConfig
-        >>> class Brownian(Bridge):
-        ...     '''The Brownian bridge: constant noise.'''
+        >>> class Steady(Bridge):
+        ...     '''Noise of constant diffusion around a line.'''
         ...     class Config(ComponentConfig):
-        ...         name: str = "brownian"
+        ...         name: str = "steady"
         ...     def coefficients(self, t):
         ...         return 1 - t, t, (t * (1 - t)).sqrt()
-        >>> bridge, x0, x1 = Brownian.Config().build(), torch.zeros(1, 2), torch.ones(1, 2)
+        >>> bridge, x0, x1 = Steady.Config().build(), torch.zeros(1, 2), torch.ones(1, 2)
         >>> bridge.marginal(x0, x1, torch.tensor([0.25])).mean
         tensor([[0.2500, 0.2500]])
     """

@@ -27,10 +27,10 @@ def a2sb_register(registrar: Registrar) -> None:
         >>> from a2sb_core.plugins import Registrar, hookimpl
         >>> @hookimpl
         ... def a2sb_register(registrar):
-        ...     registrar.add("bridge", "brownian", "my_package.bridges:Brownian",
-        ...                   summary="The Brownian bridge: constant noise.")
+        ...     registrar.add("bridge", "steady", "my_package.bridges:Steady",
+        ...                   summary="Noise of constant diffusion around a line.")
         >>> registrar = Registrar("my_plugin", "my-package", "0.1")
         >>> a2sb_register(registrar)
         >>> registrar.entries[0].qualified
-        'my-package:brownian'
+        'my-package:steady'
     """

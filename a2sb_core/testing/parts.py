@@ -136,13 +136,13 @@ class Spectra(Representation):
         return Grid(self.sample_rate, freqs_hz, (number + 0.5) * frame_s, frame_s)
 
 
-class Brownian(Bridge):
-    """The Brownian bridge."""
+class Steady(Bridge):
+    """Noise of constant diffusion around a line."""
 
     class Config(ComponentConfig):
         """No settings."""
 
-        name: str = "brownian"
+        name: str = "steady"
 
     def coefficients(self, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return 1 - t, t and the root of t (1 - t)."""

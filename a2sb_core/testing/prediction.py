@@ -13,13 +13,13 @@ from a2sb_core.interfaces.prediction import Prediction
 from a2sb_core.interfaces.state import State
 from a2sb_core.testing.compare import require_close, require_finite
 from a2sb_core.testing.laws import Case, law, require
-from a2sb_core.testing.parts import Brownian, Call, as_network, normal, region
+from a2sb_core.testing.parts import Call, Steady, as_network, normal, region
 
 KIND = "prediction"
 CHANNELS, ROWS, FRAMES = 3, 4, 6
 SEARCHED = 100.0  # network outputs are looked for up to this
 BISECTIONS = 60
-BRIDGE = Brownian.Config().build()
+BRIDGE = Steady.Config().build()
 
 
 def build(case: Case) -> Prediction:

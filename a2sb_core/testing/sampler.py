@@ -17,7 +17,7 @@ from a2sb_core.interfaces.types import Noise
 from a2sb_core.interfaces.windows import Frames, Ranges, SamplerStream, WindowSampler
 from a2sb_core.testing.compare import require_close, require_finite
 from a2sb_core.testing.laws import Case, law, require
-from a2sb_core.testing.parts import Brownian, Call, as_denoiser, normal, region
+from a2sb_core.testing.parts import Call, Steady, as_denoiser, normal, region
 
 KIND = "sampler"
 CHANNELS, ROWS, FRAMES = 2, 4, 45
@@ -26,7 +26,7 @@ LONG = 240
 PUSHES = (7, 1, 16, 20, 1)
 """Frames of the pieces of a stream, again and again."""
 ROUNDING = 1e-5
-BRIDGE = Brownian.Config().build()
+BRIDGE = Steady.Config().build()
 
 
 def build(case: Case) -> Sampler:

@@ -27,7 +27,7 @@ from sane import (
 
 from a2sb_core.errors import TaskError
 from a2sb_core.interfaces import Converted, Damaged, Degraded, Gaussian, per_item
-from a2sb_core.testing.parts import Brownian, Spectra
+from a2sb_core.testing.parts import Spectra, Steady
 
 
 def forget_mean(old, x0, xt, t, s):
@@ -108,7 +108,7 @@ MUTANTS = {
             )
         },
     },
-    Brownian: {
+    Steady: {
         "ends_are_fixed (start)": {
             "coefficients": lambda old, t: (
                 (math.pi / 2 * t).cos(),

@@ -30,7 +30,7 @@ from a2sb_core.interfaces import (
 )
 from a2sb_core.restoration.windows import as_window_sampler
 from a2sb_core.testing import Case
-from a2sb_core.testing.parts import Brownian, Spectra
+from a2sb_core.testing.parts import Spectra, Steady
 
 TENTH = Outcome(torch.ones(1, 4), torch.full((1, 4), 0.9), 44100)
 
@@ -312,7 +312,7 @@ SANE = [
     Case(Dropout.Config()),
     Case(Hiss.Config()),
     Case(Muffle.Config()),
-    Case(Brownian.Config()),
+    Case(Steady.Config()),
     Case(Level.Config()),
     Case(Absolute.Config()),
     Case(Clean.Config()),

@@ -4,9 +4,12 @@ import math
 
 import pytest
 import torch
+from engine_helpers import model_config, train_config, write_audio
 
+from a2sb_core.config.loading import load_yaml
 from a2sb_core.interfaces import Degraded, Noise
 from a2sb_core.plugins import default_registry
+from a2sb_core.training.trainer import Trainer
 from a2sb_tasks.bridges.interpolating import OU, Flow
 from a2sb_tasks.bridges.schrodinger import VE, VP, GMax
 
@@ -82,3 +85,24 @@ def test_the_target_of_a_flow_is_the_velocity():
     x0, x1 = torch.tensor([[1.0], [2.0]]).double(), torch.tensor([[4.0], [-1.0]]).double()
     xt = bridge.marginal(x0, x1, t).mean
     torch.testing.assert_close((xt - x0) / bridge.sigma(t)[:, None], x1 - x0)
+
+
+@pytest.mark.parametrize("name", BRIDGES[1:])
+def test_a_preset_has_the_model_of_the_paper_with_another_bridge_and_trains(name, tmp_path):
+    paper, fields = load_yaml("paper"), load_yaml(f"paper-{name}")
+    assert fields.pop("bridge")["name"] == name
+    sampler, own = fields.pop("sampler"), paper.pop("sampler")
+    assert {**sampler, "inner": own["inner"]} == own and sampler["inner"]["steps"] == 100
+    assert fields.items() <= paper.items()
+
+    write_audio(tmp_path / "audio")
+    inner = {**sampler["inner"], "steps": 2}
+    tiny = model_config(
+        bridge=name,
+        prediction=fields["prediction"],
+        sampler={**sampler, "window": 16, "hop": 8, "inner": inner},
+    )
+    trainer = Trainer(train_config(tmp_path, model=tiny, steps=2, data={"validation_files": 0}))
+    trainer.run()
+    weights = trainer.model.backbone.parameters()
+    assert all(bool(torch.isfinite(value).all()) for value in weights)

@@ -94,7 +94,9 @@ def test_configurations_are_presets_and_yaml_files(complete, tmp_path, monkeypat
     (tmp_path / "runs").mkdir()
     for name in ("paper_of_mine.yaml", "b.yml", "notes.txt", "runs/c.yaml"):
         (tmp_path / name).touch()
-    presets = ["paper", "paper-2", "paper-4", "paper-release"]
+    from a2sb_core.plugins import default_registry
+
+    presets = [entry.name for entry in default_registry().entries("preset")]
     assert complete("train", "") == [*presets, "b.yml", "paper_of_mine.yaml"]
     assert complete("config", "show", "paper") == [*presets, "paper_of_mine.yaml"]
     assert complete("ablate", "runs/") == [os.path.join("runs", "c.yaml")]

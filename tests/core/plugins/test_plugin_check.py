@@ -35,9 +35,9 @@ class Distance(Metric):
 """
 BRIDGE = """
 from a2sb_core.interfaces import ComponentConfig
-from a2sb_core.testing.parts import Brownian
+from a2sb_core.testing.parts import Steady
 
-class Scaled(Brownian):
+class Scaled(Steady):
     class Config(ComponentConfig):
         name: str = "scaled"
         scale: float
