@@ -137,6 +137,12 @@ _PARTS: tuple[tuple[str, ...], ...] = (
         "sispec(region=missing)",
     ),
     ("metric", "join_step", "metrics.edges:Join", "error of the step in level across the cutoff"),
+    (
+        "metric",
+        "level_correlation",
+        "metrics.levels:LevelCorrelation",
+        "correlation of the level over time with that of the truth",
+    ),
     ("metric", "surplus", "metrics.edges:Surplus", "power where the truth has none"),
     ("metric", "stereo_image", "metrics.image:Image", "error of the stereo image by third-octave"),
     ("metric", "note_f1", "metrics.notes:NoteF1", "F1 of transcribed notes"),

@@ -23,6 +23,7 @@ from a2sb_core.interfaces import (
     partly_known,
 )
 from a2sb_tasks.corruptions.drawing import ascending
+from a2sb_tasks.corruptions.low_pass import EDGE_DB, LowPass
 from a2sb_tasks.detection.cutoff import StereoCutoffDetector
 
 NARROWEST = 1.2
@@ -40,7 +41,7 @@ class Bandwidth(MaskCorruption["Bandwidth.Parameters"]):
     N_FFT = 4096  # fine enough to see a filter's slope at 2 kHz
     LOWEST_SHARE = 0.75  # of the cutoff: common filters do not attenuate below it
     SMALLEST_ROWS = 8  # fewer rows are not significant
-    FADE_DB = 15.0  # below the upper quarter of the band: a filter causes it, not the music
+    FADE_DB = EDGE_DB  # below the upper quarter of the band: a filter causes it, not the music
 
     class Config(MaskCorruption.Config):
         """Range from which training draws the cutoff uniformly."""
@@ -53,6 +54,10 @@ class Bandwidth(MaskCorruption["Bandwidth.Parameters"]):
         ceilings: float = Field(0.0, ge=0, le=1)
         """Share of the training items with a ceiling, which is drawn uniformly between the cutoff
         and one and a half times the highest cutoff. The content above it is known to be silent
+        (default: 0)."""
+        filters: float = Field(0.0, ge=0, le=1)
+        """Share of the training items whose audio passes a real low-pass filter, of a kind drawn at
+        random. Its attenuation below the edge is part of the known content, as in a recording
         (default: 0)."""
 
         @model_validator(mode="after")
@@ -85,14 +90,36 @@ class Bandwidth(MaskCorruption["Bandwidth.Parameters"]):
             """Frequency in Hz from which content counts as missing."""
             return self.cutoff_hz if self.edge_hz is None else self.edge_hz
 
+    class Filtered(Parameters):
+        """Parameters of a training item whose audio passes a filter."""
+
+        low_pass: LowPass
+        """The filter."""
+
     @property
     def ranges(self) -> Mapping[str, Sequence[Any]]:  # type: ignore[override]
         """Range of the cutoff."""
         return {"cutoff_hz": (self.config.low_hz, self.config.high_hz)}
 
     def draw(self, duration_s: float, generator: torch.Generator) -> Parameters:
-        """Draw the cutoff and, for a share of the items, a ceiling."""
-        drawn = super().draw(duration_s, generator)
+        """Draw the cutoff and, for a share of the items each, a ceiling and a filter."""
+        drawn = self._with_ceiling(super().draw(duration_s, generator), generator)
+        share = self.config.filters
+        if not share or float(torch.rand((), generator=generator)) >= share:
+            return drawn
+        low_pass = LowPass.draw(drawn.cutoff_hz, generator)
+        ceiling_hz = drawn.ceiling_hz
+        if ceiling_hz is not None:
+            ceiling_hz = max(ceiling_hz, NARROWEST * low_pass.edge_hz)
+        return self.Filtered(
+            cutoff_hz=drawn.cutoff_hz,
+            edge_hz=low_pass.edge_hz,
+            ceiling_hz=ceiling_hz,
+            low_pass=low_pass,
+        )
+
+    def _with_ceiling(self, drawn: Parameters, generator: torch.Generator) -> Parameters:
+        """Draw a ceiling for a share of the items."""
         if not self.config.ceilings or float(torch.rand((), generator=generator)) >= (
             self.config.ceilings
         ):
@@ -116,7 +143,14 @@ class Bandwidth(MaskCorruption["Bandwidth.Parameters"]):
         return rows[:, None].expand(grid.shape)
 
     def degrade(self, item: Item, parameters: Parameters, noise: Noise) -> Degraded:
-        """Replace missing content; what lies above a ceiling is silent."""
+        """Replace missing content; what lies above a ceiling is silent.
+
+        If a filter was drawn, the known content is that of the filtered audio.
+        """
+        if isinstance(parameters, self.Filtered):
+            wave = parameters.low_pass.apply(item.wave, item.representation.sample_rate)
+            z = item.representation.encode(wave)[..., : item.z.shape[-1]]
+            item = replace(item, wave=wave, z=z)
         if parameters.ceiling_hz is not None:
             above = (item.grid.freqs_hz >= parameters.ceiling_hz).to(item.z.device)[:, None]
             silence = item.representation.encode(torch.zeros_like(item.wave))

@@ -49,3 +49,16 @@ def predicted_power(
     measured = at_bins(levels, freqs_hz, frames, start)
     joined = at_bins(torch.where(mostly, levels, expected), freqs_hz, frames, start)
     return 10 ** (measured / 10), 10 ** (joined / 10)
+
+
+def smooth_power(power: Tensor, freqs_hz: Tensor, start: int = 0) -> Tensor:
+    """Return the power of a spectrogram (B, F, W), smooth as by :func:`predicted_power`.
+
+    Args:
+        power: power of a spectrogram, all of it known.
+        freqs_hz: frequencies of the rows in Hz, (F,).
+        start: number of the first frame in the recording.
+    """
+    every = torch.ones((), dtype=torch.bool, device=power.device)
+    levels, _ = levels_db(power, every, freqs_hz, start)
+    return 10 ** (at_bins(levels, freqs_hz, power.shape[-1], start) / 10)

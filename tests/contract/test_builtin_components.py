@@ -10,6 +10,7 @@ from a2sb_backbones.rope_unet import RoPEUNet
 from a2sb_core.interfaces import Outcome
 from a2sb_core.plugins import KINDS, default_registry
 from a2sb_core.testing import Case, contract
+from a2sb_core.testing.parts import normal
 
 STFT = {"n_fft": 64, "hop_length": 16}
 SHORT_CQT = {"rows": 32, "bins_per_octave": 8, "hop_length": 8}
@@ -93,11 +94,15 @@ B = tone(1200)
 MONO = torch.cat([A, A])
 OPPOSITE = torch.cat([A, -A])
 HALF = torch.tensor([[1.0], [0.5]])
+SWELL = normal(1, RATE, seed=5) * torch.linspace(0.01, 1, RATE)
 
 # Settings that make each component small and quick; what is not here is taken at its defaults.
 # Each entry: fields of Config, and what a Case says besides.
 SETTINGS = {
-    "guess": {"similar_passage": [({"reach_s": 1.0, "longest_s": 0.5}, {})]},
+    "guess": {
+        "replication": [({}, {}), ({"structure": "harmonics"}, {})],
+        "similar_passage": [({"reach_s": 1.0, "longest_s": 0.5}, {})],
+    },
     "loss": {
         "critic": [({"width": 8, "layers": 2}, {})],
         "stft_distance": [({"sizes": (256, 512)}, {})],
@@ -229,6 +234,17 @@ SETTINGS = {
                     "outcome": above_4_khz,
                     "known_values": (
                         (Outcome(A + B, A + B / 10, RATE, parameters={"cutoff_hz": 1100}), 20.0),
+                    ),
+                },
+            )
+        ],
+        "level_correlation": [
+            (
+                {"low_hz": 400},
+                {
+                    "outcome": above_4_khz,
+                    "known_values": (
+                        (Outcome(SWELL, 3 * SWELL, RATE, parameters={"cutoff_hz": 1000}), 1.0),
                     ),
                 },
             )
