@@ -348,6 +348,19 @@ def excerpt(piece: Piece, seconds: float) -> Piece:
     return replace(piece, notes=tuple(replace(note, start=note.start - first) for note in kept))
 
 
+def stems(piece: Piece) -> list[Piece]:
+    """Return the parts of a piece that play, each as a piece of its own."""
+    alone = (
+        replace(
+            piece,
+            setup={channel: setup},
+            notes=tuple(note for note in piece.notes if note.channel == channel),
+        )
+        for channel, setup in sorted(piece.setup.items())
+    )
+    return [part for part in alone if part.notes]
+
+
 def to_midi(piece: Piece) -> bytes:
     """Return the piece as a standard MIDI file of type 1."""
     tempo = round(60_000_000 / piece.tempo)

@@ -6,8 +6,8 @@ writes 44.1 kHz 16-bit stereo WAV files, ``OUT/manifest.csv`` (split, file_path,
 seconds, sample_rate in Hz, group) and ``OUT/ATTRIBUTION.md``. The column ``sample_rate`` is twice
 the true bandwidth of a file, which is lower than the rate at which it is stored where a codec cut
 the treble. The real music comes from the packages that ``tracks.yaml`` names; the rendered music is
-composed by ``compose_midi.py`` and played by fluidsynth with free soundfonts. The same seed and the
-same package versions give the same files.
+composed by ``compose_midi.py``, played part by part by fluidsynth with free soundfonts, and mixed
+by ``remix.py``. The same seed and the same package versions give the same files.
 
 It also writes ``OUT/TABLE.md``: what the set contains, by group.
 
@@ -36,7 +36,9 @@ from typing import Any
 
 import audio_tools
 import compose_midi
+import numpy as np
 import yaml
+from remix import remix
 
 TOOLS = {
     "apt-get": "it fetches the packages, so this script needs Debian or a derivative",
@@ -233,10 +235,14 @@ def prepare_track(track: Track, out: Path) -> Row | None:
 
 
 def render_piece(job: RenderJob) -> Row | None:
-    """Compose, render and write one piece; ``None`` if it is rejected (see :func:`store`)."""
+    """Compose, render, mix and write one piece; ``None`` if it is rejected (:func:`store`)."""
     piece = compose_midi.excerpt(compose_midi.compose(job.seed), PIECE_SECONDS)
-    wave = audio_tools.render_midi(compose_midi.to_midi(piece), job.soundfont.file)
-    wave = audio_tools.trim_silence(wave[: int(PIECE_SECONDS * audio_tools.SAMPLE_RATE)])
+    parts = (
+        audio_tools.render_midi(compose_midi.to_midi(part), job.soundfont.file)
+        for part in compose_midi.stems(piece)
+    )
+    stems = [part[: int(PIECE_SECONDS * audio_tools.SAMPLE_RATE)] for part in parts]
+    wave = audio_tools.trim_silence(remix(stems, np.random.default_rng(job.seed)))
     wave = audio_tools.set_peak(wave, job.peak_db)
     relative = f"rendered/piece_{job.seed:06d}_{piece.style}.wav"
     credit = (
