@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -55,15 +56,15 @@ class LowPass(FrozenConfig):
         """Frequency in Hz at which the attenuation reaches ``EDGE_DB``."""
         gain = 10 ** (-EDGE_DB / 20)
         if self.kind == "butterworth":
-            return self.cutoff_hz * float(gain**-2 - 1) ** (0.5 / self.order)
+            return float(self.cutoff_hz * (gain**-2 - 1) ** (0.5 / self.order))
         if self.kind == "brick_wall":
             return self.cutoff_hz
-        position = float(torch.tensor(gain).sqrt().asin()) * 2 / torch.pi
+        position = math.asin(math.sqrt(gain)) * 2 / math.pi
         return self.cutoff_hz * (1 + self.width * (0.5 - position))
 
     def apply(self, wave: Tensor, sample_rate: int) -> Tensor:
         """Filter audio (..., T) as one period, without delay; return the same shape."""
         size = wave.shape[-1]
         freqs_hz = torch.fft.rfftfreq(size, 1 / sample_rate, device=wave.device)
-        filtered = torch.fft.irfft(torch.fft.rfft(wave) * self.response(freqs_hz), size)
-        return filtered.to(wave.dtype)
+        filtered: Tensor = torch.fft.irfft(torch.fft.rfft(wave) * self.response(freqs_hz), size)
+        return filtered

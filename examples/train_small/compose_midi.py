@@ -350,15 +350,11 @@ def excerpt(piece: Piece, seconds: float) -> Piece:
 
 def stems(piece: Piece) -> list[Piece]:
     """Return the parts of a piece that play, each as a piece of its own."""
-    alone = (
-        replace(
-            piece,
-            setup={channel: setup},
-            notes=tuple(note for note in piece.notes if note.channel == channel),
-        )
-        for channel, setup in sorted(piece.setup.items())
-    )
-    return [part for part in alone if part.notes]
+    parts = []
+    for channel, setup in sorted(piece.setup.items()):
+        notes = tuple(note for note in piece.notes if note.channel == channel)
+        parts += [replace(piece, setup={channel: setup}, notes=notes)] if notes else []
+    return parts
 
 
 def to_midi(piece: Piece) -> bytes:

@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     pack.add_argument("manifest", type=Path, help="manifest of the set")
     pack.add_argument("out", type=Path, help="new folder of the pieces")
     pack.add_argument("--piece-mib", type=float, default=60, help="largest piece, in MiB")
-    pack.add_argument("--quality", type=float, default=0.45, help="of Ogg Vorbis, 0 to 1")
+    pack.add_argument("--quality", type=float, default=0.45, help="quality of Ogg Vorbis, 0 to 1")
     run = commands.add_parser("train", help="train on the pieces for a given time")
     run.add_argument("pieces", type=Path, help="folder of the pieces")
     run.add_argument("out", type=Path, help="folder of the run")
