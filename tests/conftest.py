@@ -32,6 +32,7 @@ MARKS_OF_PATHS = {
     "core/batch": "integration",
     "core/cli": "integration",
     "core/devices/test_devices.py": "integration",
+    "core/jobs": "integration",
     "core/listening/test_listening_browser.py": "browser",
     "core/restoration": "integration",
     "core/training": "integration",

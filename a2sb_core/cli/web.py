@@ -12,16 +12,14 @@ from a2sb_core.cli.grouping import grouped
 from a2sb_core.cli.options import DeviceOption, ModelOption, read_size
 from a2sb_core.config.defaults import DEFAULT_MODEL
 from a2sb_core.errors import A2SBError
-from a2sb_core.web.session import Limits
+from a2sb_core.jobs.limits import Limits
 
 if TYPE_CHECKING:
-    from a2sb_core.web.hosts import AllowedHosts
+    from a2sb_core.jobs.hosts import AllowedHosts
     from a2sb_core.web.parts import Served
 
 USER = "a2sb"
 PASSWORD_NAME = "A2SB_WEB_PASSWORD"
-WAITING = 20
-"""Number of visitors that may wait for their turn."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def _limits(given: LimitOptions) -> Limits:
 
 def _serve(served: Served, server: ServerOptions) -> None:
     """Launch the page, and wait until it is ended."""
-    from a2sb_core.web.hosts import LOCAL_NAMES, AllowedHosts
+    from a2sb_core.jobs.hosts import LOCAL_NAMES, AllowedHosts
 
     page, options = make(served, AllowedHosts.listening_at(server.host, server.allow_host))
     _, url, _ = page.launch(
@@ -174,9 +172,10 @@ def make(served: Served, hosts: AllowedHosts | None = None) -> tuple[Any, dict[s
         served: settings of the page.
         hosts: hosts that the page answers for; by default only this machine.
     """
+    from a2sb_core.jobs.hosts import AllowedHosts
     from a2sb_core.web import page
     from a2sb_core.web.guard import guarded
-    from a2sb_core.web.hosts import AllowedHosts
+    from a2sb_core.web.parts import WAITING
 
     made = page.build(served)
     made.queue(max_size=WAITING, default_concurrency_limit=4)

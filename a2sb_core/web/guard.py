@@ -11,9 +11,9 @@ from typing import Any
 
 from starlette.formparsers import MultiPartException
 
-from a2sb_core.web.hosts import AllowedHosts
-from a2sb_core.web.session import Limits
-from a2sb_core.web.visits import Visit, Visits
+from a2sb_core.jobs.hosts import AllowedHosts
+from a2sb_core.jobs.limits import Limits
+from a2sb_core.jobs.visits import Visit, Visits
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -131,11 +131,11 @@ class Guard:
         """Return why an upload with ``more`` further bytes exceeds the limits, or an empty text."""
         day, limits = self.uploads.of(visitor), self.limits
         if visit.files > limits.files:
-            return f"more than {limits.files} files in an upload exceed the limit of this page"
+            return f"more than {limits.files} files in an upload exceed the limit of this server"
         if len(day) > limits.daily_files or sum(one.files for one in day) > limits.daily_files:
-            return f"more than {limits.daily_files} files in a day exceed the limit of this page"
+            return f"more than {limits.daily_files} files in a day exceed the limit of this server"
         if sum(one.size for one in day) + more > limits.daily_megabytes * MEGABYTE:
-            return f"more than {limits.daily_megabytes} MB in a day exceed the limit of this page"
+            return f"more than {limits.daily_megabytes} MB in a day exceed the limit of this server"
         return ""
 
     def _answers(self, scope: Message, body: Body, send: Send) -> Send:

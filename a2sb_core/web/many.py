@@ -10,9 +10,9 @@ import gradio as gr
 
 from a2sb_core.batch.local import FileOutcome
 from a2sb_core.common.text import printable
+from a2sb_core.jobs.records import Job
 from a2sb_core.web import work
 from a2sb_core.web.parts import (
-    QUEUE,
     Served,
     as_options,
     buttons,
@@ -95,18 +95,19 @@ def _wire(served: Served, asked: list[Any], outputs: list[Any], shown: list[Any]
         *chosen: Any,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  required by gradio
     ) -> Iterator[tuple[Any, ...]]:
-        request = PageRequest(task, device=served.device, **as_options(*chosen))
+        request = PageRequest(task, **as_options(*chosen))
         outcomes: list[FileOutcome] = []
 
-        def step(done: int, of: int) -> None:
-            share = (len(outcomes) + (done / of if of else 0)) / len(paths)
-            progress(share, desc=f"{len(outcomes) + 1} of {len(paths)}")
+        def changed(job: Job) -> None:
+            share = (len(outcomes) + job.finished / (job.frames or 1)) / len(paths)
+            waits = f", waiting, {job.ahead} before you" if job.ahead else ""
+            progress(share, desc=f"{len(outcomes) + 1} of {len(paths)}{waits}")
 
         def rows() -> list[list[Any]]:
             return [_row(outcome, served.root) for outcome in outcomes]
 
         yield gr.skip(), gr.update(visible=False)
-        done = work.restore_many(served.restoring, state, paths, request, served.limits, step)
+        done = work.restore_many(served.queue, state, paths, request, changed)
         with served.watch(visitor, state.stop):
             for one in done:
                 outcomes.append(one)
@@ -117,9 +118,7 @@ def _wire(served: Served, asked: list[Any], outputs: list[Any], shown: list[Any]
     begun = go.click(
         begin, asked[:2], [session, *shown, table], queue=False, show_progress="hidden"
     )
-    ran = begun.success(
-        restored, asked, outputs, concurrency_id=QUEUE, concurrency_limit=1, show_progress_on=table
-    )
+    ran = begun.success(restored, asked, outputs, concurrency_limit=None, show_progress_on=table)
     ran.then(
         lambda: buttons(is_running=False), None, [go, cancel], queue=False, show_progress="hidden"
     )

@@ -13,12 +13,12 @@ import gradio as gr
 
 from a2sb_core.demo.cases import DemoCase
 from a2sb_core.interfaces import Marks
+from a2sb_core.jobs.job_process import CancelledError
 from a2sb_core.plugins import DamageOption
 from a2sb_core.restoration.analysis import Analysis
 from a2sb_core.web import work
 from a2sb_core.web.parts import (
     LOOK_QUEUE,
-    QUEUE,
     Served,
     as_options,
     buttons,
@@ -26,12 +26,13 @@ from a2sb_core.web.parts import (
     hint,
     session_state,
     settings,
+    show_progress,
     stop,
     suffixes,
     task_radio,
     wire_tasks,
 )
-from a2sb_core.web.session import CancelledError, Session
+from a2sb_core.web.session import Session
 from a2sb_core.web.view import placed_marks
 from a2sb_core.web.work import PageRequest
 
@@ -205,16 +206,11 @@ def _wire_work(
         progress: gr.Progress = gr.Progress(),  # noqa: B008  required by gradio
     ) -> tuple[Any, ...]:
         chosen, texts = as_options(*values[: len(values) - fields]), values[len(values) - fields :]
-        request = PageRequest(task, device=served.device, texts=_texts(texts), **chosen)
-
-        def step(done: int, of: int) -> None:
-            progress((done, of) if of else None, unit="frames", desc="restoring")
-
-        progress(None, desc="loading the model")
+        request = PageRequest(task, texts=_texts(texts), **chosen)
         try:
             with served.watch(visitor, state.stop):
                 done = work.restore(
-                    served.restoring, state, Path(path), request, served.limits, step
+                    served.queue, state, Path(path), request, partial(show_progress, progress)
                 )
         except CancelledError as error:
             return gr.skip(), f"{error}".capitalize() + ".", gr.update(visible=False)
@@ -223,8 +219,7 @@ def _wire_work(
     begun = go.click(
         begin, asked[:2], [*shown_buttons, message], queue=False, show_progress="hidden"
     )
-    queue = {"concurrency_id": QUEUE, "concurrency_limit": 1}
-    ran = begun.success(restored, asked, outputs, show_progress_on=message, **queue)
+    ran = begun.success(restored, asked, outputs, concurrency_limit=None, show_progress_on=message)
     ran.then(
         lambda: buttons(is_running=False), None, shown_buttons, queue=False, show_progress="hidden"
     )

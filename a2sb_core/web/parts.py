@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Event
 from typing import Any, get_args
@@ -17,19 +18,24 @@ from a2sb_core.audio.choices import AudioFormat, Stereo
 from a2sb_core.batch.pairing import readable
 from a2sb_core.config.defaults import DEFAULT_MODEL
 from a2sb_core.errors import A2SBError
+from a2sb_core.jobs.job_process import CancelledError, JobProcess
+from a2sb_core.jobs.limits import Limits
+from a2sb_core.jobs.queue import JobQueue
+from a2sb_core.jobs.records import Job
 from a2sb_core.models.catalogue import list_models
 from a2sb_core.web import work
-from a2sb_core.web.job_process import JobProcess
-from a2sb_core.web.session import CancelledError, Limits, Session
+from a2sb_core.web.session import Session
 from a2sb_core.web.view import BACKDROP
 
 CHANNELS: dict[Stereo, str] = {"lr": "left and right", "ms": "middle and side", "mono": "mono"}
-QUEUE, LOOK_QUEUE = "restore", "inspect"
+LOOK_QUEUE = "inspect"
+WAITING = 20
+"""Number of restorations that may wait for their turn."""
 
 
 @dataclass(frozen=True)
 class Served:
-    """Settings of the page, its folder, its processes, and the events that end work.
+    """Settings of the page, its folder, its queue, and the events that end work.
 
     Attributes:
         root: folder of the page.
@@ -37,7 +43,6 @@ class Served:
         model: model that is chosen at first.
         device: device that restores.
         inspecting: process that inspects recordings.
-        restoring: process that restores recordings.
         running: visitors whose recordings are inspected or restored, and the event that ends it.
     """
 
@@ -46,8 +51,13 @@ class Served:
     model: str = DEFAULT_MODEL
     device: str = "auto"
     inspecting: JobProcess = field(default_factory=JobProcess)
-    restoring: JobProcess = field(default_factory=JobProcess)
     running: list[tuple[str, Event]] = field(default_factory=list)
+
+    @cached_property
+    def queue(self) -> JobQueue:
+        """Queue of the restorations."""
+        job = partial(work.restored, limits=self.limits, device=self.device)
+        return JobQueue(self.root / "jobs", job, self.limits, waiting=WAITING)
 
     @contextmanager
     def watch(self, request: gr.Request, stop: Event) -> Iterator[None]:
@@ -69,7 +79,7 @@ class Served:
     def close(self) -> None:
         """End the processes."""
         self.inspecting.close()
-        self.restoring.close()
+        self.queue.close()
 
 
 @contextmanager
@@ -101,6 +111,16 @@ def hint(text: str, root: Path) -> str:
         f'<div class="empty"><div class="backdrop" style="background-image: url({url})"></div>'
         f"<p>{text}</p></div>"
     )
+
+
+def show_progress(progress: gr.Progress, job: Job) -> None:
+    """Show how a job stands."""
+    if job.state == "queued" and job.ahead:
+        progress(None, desc=f"waiting, {job.ahead} before you")
+    elif job.frames:
+        progress((job.finished, job.frames), unit="frames", desc="restoring")
+    else:
+        progress(None, desc="waiting" if job.state == "queued" else "loading the model")
 
 
 def session_state() -> gr.State:

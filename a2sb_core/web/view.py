@@ -21,7 +21,7 @@ BACKDROP = "backdrop.png"
 
 
 def view(room: Path, versions: list[tuple[str, Path]], shown: Marks) -> dict[str, Any]:
-    """Create the data of the player.
+    """Create the data of the player, which names files in ``room``; see :func:`located`.
 
     Args:
         room: folder for the sound (16 bits) and the pictures.
@@ -36,9 +36,8 @@ def view(room: Path, versions: list[tuple[str, Path]], shown: Marks) -> dict[str
         seen.append(resample(wave.mean(axis=0, keepdims=True), info.sample_rate, rate))
         sound = np.clip(wave[:HEARD_CHANNELS].T, -1, 1)
         soundfile.write(room / f"{name}.flac", sound, info.sample_rate, subtype="PCM_16")
-        paths = {"audio": str(room / f"{name}.flac"), "image": str(room / f"{name}.png")}
-        heard.append({"name": name, **paths})
-    spectrogram_images([Path(one["image"]) for one in heard], seen, rate)
+        heard.append({"name": name, "audio": f"{name}.flac", "image": f"{name}.png"})
+    spectrogram_images([room / one["image"] for one in heard], seen, rate)
     ticks = [{"label": f"{hz / 1000:g}", "at": place(hz, rate)} for hz in TICKS_HZ if hz < rate / 2]
     return {
         "versions": heard,
@@ -47,6 +46,15 @@ def view(room: Path, versions: list[tuple[str, Path]], shown: Marks) -> dict[str
         "ticks": ticks,
         **placed_marks(rate, shown),
     }
+
+
+def located(data: dict[str, Any], room: Path) -> dict[str, Any]:
+    """Return data of the player with the paths of the files in ``room``."""
+    versions = [
+        one | {kind: str(room / one[kind]) for kind in ("audio", "image")}
+        for one in data["versions"]
+    ]
+    return data | {"versions": versions}
 
 
 def placed_marks(sample_rate: int, shown: Marks) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -15,21 +15,27 @@ from typing import Any
 
 from a2sb_core.audio import files
 from a2sb_core.audio.choices import Stereo
-from a2sb_core.batch.local import FileOutcome, attempt
-from a2sb_core.batch.pairing import Pair, plan
+from a2sb_core.batch.local import FileOutcome, Status
+from a2sb_core.batch.pairing import plan
+from a2sb_core.common.files import put_in_place
 from a2sb_core.demo.cases import DemoCase, cases, read_clip
-from a2sb_core.errors import AudioError, TaskError
+from a2sb_core.errors import A2SBError, AudioError, TaskError
 from a2sb_core.interfaces import Corruption, Marks
+from a2sb_core.jobs import restoring
+from a2sb_core.jobs.job_process import CancelledError, JobProcess, OnStep
+from a2sb_core.jobs.limits import Limits
+from a2sb_core.jobs.queue import JobQueue
+from a2sb_core.jobs.records import Job, JobOutcome
+from a2sb_core.jobs.restoring import RestoreRequest, check_recording
 from a2sb_core.plugins import DamageOption, DamageTextError, default_registry, read_damage
 from a2sb_core.restoration.analysis import Analysis, Analyzer
-from a2sb_core.restoration.damage import Damage, describe, validated
-from a2sb_core.restoration.listener import Listener, NoteCollector, ProgressListener
-from a2sb_core.restoration.options import RestoreOptions
-from a2sb_core.restoration.restorer import Restorer
-from a2sb_core.web.job_process import JobProcess, OnStep
-from a2sb_core.web.session import Limits, Session
-from a2sb_core.web.view import view
+from a2sb_core.restoration.damage import validated
+from a2sb_core.web.session import Session
+from a2sb_core.web.view import located, view
 
+OnChange = Callable[[Job], None]
+SHOWN = "shown"
+"""Purpose of a job whose result is shown in the player."""
 LOOK_MINUTES = 30.0
 """Longest time that the inspection of a recording may take, in minutes."""
 
@@ -40,7 +46,6 @@ class PageRequest:
 
     task: str
     model: str
-    device: str = "auto"
     texts: Mapping[str, str] = field(default_factory=dict)
     steps: int | None = None
     seed: int = 0
@@ -48,8 +53,8 @@ class PageRequest:
     stereo: Stereo = "lr"
     level_db: float = 0.0
 
-    def options(self) -> RestoreOptions:
-        """Return the options of the restoration.
+    def request(self) -> RestoreRequest:
+        """Return the request of a job.
 
         Raises:
             TaskError: a text of the damage is malformed.
@@ -60,9 +65,26 @@ class PageRequest:
             damage = read_damage(own, texts)
         except DamageTextError as error:
             raise TaskError(str(error)) from error
-        return RestoreOptions(
-            self.task, damage, self.steps, self.seed, stereo=self.stereo, level_db=self.level_db
+        return RestoreRequest(
+            task=self.task,
+            model=self.model,
+            damage=damage,
+            steps=self.steps,
+            seed=self.seed,
+            format=self.suffix.lstrip(".") if self.suffix else None,
+            stereo=self.stereo,
+            level_db=self.level_db,
         )
+
+    def job(self, limits: Limits, purpose: str = "") -> dict[str, Any]:
+        """Return what the queue stores.
+
+        Raises:
+            TaskError: a text of the damage is malformed, or there are too many steps.
+        """
+        request = self.request()
+        request.check(limits)
+        return {"request": request.model_dump(mode="json"), "purpose": purpose}
 
     def marks(self) -> Marks | None:
         """Return the marks of the specified damage; None if the visitor specified none.
@@ -70,7 +92,7 @@ class PageRequest:
         Raises:
             TaskError: the damage is malformed.
         """
-        given = dict(self.options().damage)
+        given = dict(self.request().damage)
         if not given:
             return None
         corruption = corruption_of(self.model).for_task(self.task)
@@ -107,40 +129,6 @@ def corruption_of(model: str) -> Corruption:
     return _analyzer(model).corruption
 
 
-def check(path: Path, limits: Limits) -> None:
-    """Check the length, the channels and the sample rate of a recording by its header.
-
-    Raises:
-        AudioError: the recording is too long, or the file is not audio.
-    """
-    info = files.info(path)
-    counted = limits.counted_minutes(info)
-    if counted > limits.minutes:
-        minutes = info.duration_s / 60
-        size = f"{minutes:.1f} minutes long"
-        if counted > minutes:
-            size += (
-                f" and counts as {counted:.1f} minutes of stereo ({info.channels} channels, "
-                f"{info.sample_rate / 1000:g} kHz)"
-            )
-        raise AudioError(
-            f"{path.name} is {size}, and the limit of this page is {limits.minutes:g}: restore it "
-            "on the command line, which has no limit"
-        )
-
-
-def check_steps(request: PageRequest, limits: Limits) -> None:
-    """Check the number of steps.
-
-    Raises:
-        TaskError: there are more steps than the page allows.
-    """
-    if request.steps is not None and request.steps > limits.steps:
-        raise TaskError(
-            f"{request.steps} steps exceed the limit of this page, which is {limits.steps}"
-        )
-
-
 def look(
     process: JobProcess, session: Session, path: Path, limits: Limits, model: str, stop: Event
 ) -> tuple[Analysis, dict[str, Any]]:
@@ -155,24 +143,19 @@ def look(
         found: tuple[Analysis, dict[str, Any]] = process.run(
             _look, room, path, limits, model, limits=limits, stop=stop
         )
-    return found
+    return found[0], located(found[1], room)
 
 
 def _look(
     report: OnStep, room: Path, path: Path, limits: Limits, model: str
 ) -> tuple[Analysis, dict[str, Any]]:
-    check(path, limits)
+    check_recording(path, limits)
     found = _analyzer(model).analyze(path)
     return found, view(room, [("before", path)], Marks())
 
 
 def restore(
-    process: JobProcess,
-    session: Session,
-    path: Path,
-    request: PageRequest,
-    limits: Limits,
-    on_step: OnStep,
+    queue: JobQueue, session: Session, path: Path, request: PageRequest, on_change: OnChange
 ) -> RestoredFile:
     """Restore a recording, as ``a2sb restore`` does.
 
@@ -180,41 +163,18 @@ def restore(
         A2SBError: the recording cannot be restored.
         CancelledError: the visitor cancelled.
     """
-    check_steps(request, limits)
     with _room(session) as room:
-        pair = plan([path], room, suffix=request.suffix)[0]
-        done: RestoredFile = process.run(
-            _restore_and_view,
-            pair,
-            request,
-            limits,
-            limits=limits,
-            stop=session.stop,
-            on_step=on_step,
-        )
-    return done
-
-
-def _restore_and_view(
-    report: OnStep, pair: Pair, request: PageRequest, limits: Limits
-) -> RestoredFile:
-    started = time.monotonic()
-    damage, notes = _restore(report, pair, request, limits)
-    seconds = time.monotonic() - started
-    shown = damage.marks if damage else Marks()
-    data = view(pair.target.parent, [("before", pair.source), ("after", pair.target)], shown)
-    sentence = describe(damage)
-    text = f"{sentence[0].upper()}{sentence[1:]}. Done in {seconds:.1f} s."
-    return RestoredFile(pair.target, data, " ".join((text, *notes)))
+        outcome = _do(queue, session, path, request.job(queue.limits, SHOWN), room, on_change)
+    data = located(outcome.data["view"], room)
+    return RestoredFile(room / outcome.target, data, " ".join((outcome.text, *outcome.notes)))
 
 
 def restore_many(
-    process: JobProcess,
+    queue: JobQueue,
     session: Session,
     paths: Sequence[str | Path],
     request: PageRequest,
-    limits: Limits,
-    on_step: OnStep,
+    on_change: OnChange,
 ) -> Iterator[FileOutcome]:
     """Restore recordings in turn; yield the outcome of each, also of those that were cancelled.
 
@@ -222,37 +182,63 @@ def restore_many(
         AudioError: there are no recordings, or too many.
         TaskError: there are too many steps.
     """
-    check_steps(request, limits)
+    asked, limits = request.job(queue.limits), queue.limits
     if len(paths) > limits.files:
-        raise AudioError(f"{len(paths)} files exceed the limit of this page: {limits.files}")
-
-    def one(pair: Pair, listener: Listener) -> Damage | None:
-        damage: Damage | None
-        damage, notes = process.run(
-            _restore, pair, request, limits, limits=limits, stop=session.stop, on_step=on_step
-        )
-        for note in notes:
-            listener.on_note(note)
-        return damage
-
+        raise AudioError(f"{len(paths)} files exceed the limit of this server: {limits.files}")
     for pair in plan([*map(Path, paths)], session.room(), suffix=request.suffix):
-        if session.stop.is_set():
+        started = time.monotonic()
+        try:
+            with _room(session) as room:
+                done = _do(queue, session, pair.source, asked, room, on_change)
+                put_in_place(room / done.target, pair.target)
+        except CancelledError:
             yield FileOutcome(pair, "left")
-            continue
-        outcome = attempt(pair, one, Listener())
-        was_stopped = outcome.status == "failed" and session.stop.is_set()
-        yield FileOutcome(pair, "left") if was_stopped else outcome
+        except (A2SBError, OSError) as error:
+            yield FileOutcome(pair, "failed", time.monotonic() - started, error=str(error))
+        else:
+            damage = done.data["damage"]
+            status: Status = "nothing" if damage is None else "restored"
+            seconds = done.ended - (done.started or done.ended)
+            yield FileOutcome(pair, status, seconds, damage, notes=tuple(done.notes))
 
 
-def _restore(
-    report: OnStep, pair: Pair, request: PageRequest, limits: Limits
-) -> tuple[Damage | None, list[str]]:
-    """Restore a recording, and return its damage and notes."""
-    check(pair.source, limits)
-    restorer = _restorer(request.model, request.device)
-    listener = NoteCollector(ProgressListener(report))
-    damage = restorer.restore_file(pair.source, pair.target, request.options(), listener=listener)
-    return damage, listener.notes
+def _do(
+    queue: JobQueue,
+    session: Session,
+    path: Path,
+    asked: dict[str, Any],
+    room: Path,
+    on_change: OnChange,
+) -> JobOutcome:
+    """Wait for a job of a session, and move its files to ``room``; return its outcome."""
+    if session.stop.is_set():
+        raise CancelledError
+    id_ = queue.submit(path, asked, owner=session.folder.name).ticket.id
+    try:
+        outcome = queue.wait(id_, session.stop, on_change).outcome
+        assert outcome is not None
+        if outcome.state == "cancelled":
+            raise CancelledError
+        if outcome.state == "failed":
+            raise A2SBError(outcome.error)
+        for made in queue.result(id_).iterdir():
+            put_in_place(made, room / made.name)
+        return outcome
+    finally:
+        queue.drop(id_)
+
+
+def restored(
+    report: OnStep, source: Path, room: Path, asked: dict[str, Any], *, limits: Limits, device: str
+) -> JobOutcome:
+    """Do a job of the page in a worker: restore a recording, and make the data of the player."""
+    request = RestoreRequest.model_validate(asked["request"])
+    pair, damage, outcome = restoring.restore(report, source, room, request, limits, device)
+    if asked["purpose"] != SHOWN:
+        return outcome
+    shown = damage.marks if damage else Marks()
+    data = view(room, [("before", pair.source), ("after", pair.target)], shown)
+    return outcome.model_copy(update={"data": outcome.data | {"view": data}})
 
 
 @contextmanager
@@ -295,11 +281,6 @@ def _items(option: DamageOption, texts: Mapping[str, str]) -> list[str]:
     """Return the elements of a field, which white space or commas separate."""
     text = texts.get(option.flag, "")
     return text.replace(",", " ").split() if option.is_list else [text]
-
-
-@lru_cache(maxsize=1)
-def _restorer(model: str, device: str) -> Restorer:
-    return Restorer.from_pretrained(model, device)
 
 
 @lru_cache(maxsize=4)

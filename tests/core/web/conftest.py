@@ -3,7 +3,8 @@ import pytest
 import soundfile
 from tiny_model import save_tiny
 
-from a2sb_core.web.job_process import JobProcess
+from a2sb_core.jobs.job_process import JobProcess
+from a2sb_core.jobs.limits import Limits
 
 RATE = 44100
 
@@ -16,10 +17,20 @@ def tiny(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def process():
-    """Return a process that does the work of the page."""
+    """Return a process that inspects recordings."""
     process = JobProcess()
     yield process
     process.close()
+
+
+@pytest.fixture(scope="session")
+def queue(tmp_path_factory):
+    """Return the queue of a page whose recordings last a minute at most."""
+    from a2sb_core.web.parts import Served
+
+    served = Served(tmp_path_factory.mktemp("page"), Limits(minutes=1.0, files=4), device="cpu")
+    yield served.queue
+    served.close()
 
 
 @pytest.fixture

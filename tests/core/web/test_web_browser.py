@@ -30,8 +30,8 @@ def root(tmp_path_factory):
 def address(root, tiny):
     """The page, served; recordings of a minute at most."""
     from a2sb_core.cli.web import make
+    from a2sb_core.jobs.limits import Limits
     from a2sb_core.web.parts import Served
-    from a2sb_core.web.session import Limits
 
     page, options = make(Served(root, Limits(minutes=1.0, files=4), str(tiny), "cpu"))
     _, url, _ = page.launch(server_name="127.0.0.1", prevent_thread_lock=True, **options)
@@ -212,8 +212,8 @@ def test_many_files(page, torn, tmp_path):
 @pytest.mark.slow
 def test_a_password_is_asked_for(browser, root, tiny):
     from a2sb_core.cli.web import USER, make
+    from a2sb_core.jobs.limits import Limits
     from a2sb_core.web.parts import Served
-    from a2sb_core.web.session import Limits
 
     made, options = make(Served(root, Limits(), str(tiny), "cpu"))
     _, url, _ = made.launch(

@@ -11,7 +11,7 @@ import soundfile
 pytest.importorskip("gradio")
 httpx = pytest.importorskip("httpx")
 
-from a2sb_core.web.hosts import AllowedHosts  # noqa: E402
+from a2sb_core.jobs.hosts import AllowedHosts  # noqa: E402
 
 PASSWORD = "open sesame"
 
@@ -30,8 +30,8 @@ def locked(tiny, tmp_path_factory):
 
 def serve(model, root, **more):
     from a2sb_core.cli.web import make
+    from a2sb_core.jobs.limits import Limits
     from a2sb_core.web.parts import Served
-    from a2sb_core.web.session import Limits
 
     kept = os.environ.get("GRADIO_TEMP_DIR")
     os.environ["GRADIO_TEMP_DIR"] = str(root / "uploads")

@@ -18,8 +18,11 @@ import soundfile
 from typer.testing import CliRunner
 
 from a2sb_core.errors import A2SBError, AudioError, TaskError
+from a2sb_core.jobs.job_process import CancelledError
+from a2sb_core.jobs.limits import Limits
+from a2sb_core.jobs.restoring import check_recording
 from a2sb_core.web import work
-from a2sb_core.web.session import CancelledError, Limits, Session
+from a2sb_core.web.session import Session
 from a2sb_core.web.work import PageRequest
 
 RATE = 44100
@@ -33,7 +36,7 @@ def session(tmp_path):
     return Session.new(root)
 
 
-def silent(done, of):
+def silent(job):
     pass
 
 
@@ -65,13 +68,13 @@ def test_it_finds_what_analyze_finds(process, session, torn, tiny):
     ],
 )
 def test_the_result_is_that_of_the_command(
-    process, session, torn, tiny, tmp_path, task, options, arguments
+    queue, session, torn, tiny, tmp_path, task, options, arguments
 ):
     from a2sb_core.cli import app
 
-    asked = PageRequest(task, model=str(tiny), device="cpu", **options)
+    asked = PageRequest(task, model=str(tiny), **options)
     steps = []
-    done = work.restore(process, session, torn, asked, LIMITS, lambda *step: steps.append(step))
+    done = work.restore(queue, session, torn, asked, steps.append)
     suffix = options.get("suffix", ".wav")
     assert done.target.name == f"torn tape ☂.restored{suffix}"
     assert [one["name"] for one in done.view["versions"]] == ["before", "after"]
@@ -98,31 +101,29 @@ def test_the_result_is_that_of_the_command(
     assert np.array_equal(soundfile.read(out)[0], soundfile.read(done.target)[0])
 
 
-def test_a_cancelled_restoration_leaves_nothing(process, session, torn, tiny):
-    def cancel(done, of):
+def test_a_cancelled_restoration_leaves_nothing(queue, session, torn, tiny):
+    def cancel(job):
         session.stop.set()
 
-    asked = PageRequest("bandwidth", model=str(tiny), device="cpu", texts={"--cutoff": "9000"})
+    asked = PageRequest("bandwidth", model=str(tiny), texts={"--cutoff": "9000"})
     with pytest.raises(CancelledError, match="nothing was written"):
-        work.restore(process, session, torn, asked, LIMITS, cancel)
+        work.restore(queue, session, torn, asked, cancel)
     assert os.listdir(session.folder) == []
     with pytest.raises(CancelledError):  # also one that was cancelled while it waited
-        work.restore(process, session, torn, asked, LIMITS, silent)
+        work.restore(queue, session, torn, asked, silent)
     session.stop.clear()
-    assert work.restore(
-        process, session, torn, asked, LIMITS, silent
-    ).target.is_file()  # and it goes on
+    assert work.restore(queue, session, torn, asked, silent).target.is_file()  # and it goes on
     session.close()
     assert not session.folder.exists()
 
 
-def test_many_files_are_done_in_turn_and_packed(process, session, torn, tiny, long, tmp_path):
+def test_many_files_are_done_in_turn_and_packed(queue, session, torn, tiny, long, tmp_path):
     import zipfile
 
     (tmp_path / "text.wav").write_text("no audio")
     paths = [torn, tmp_path / "text.wav", long]
-    asked = PageRequest("inpaint", model=str(tiny), device="cpu")
-    outcomes = list(work.restore_many(process, session, paths, asked, LIMITS, silent))
+    asked = PageRequest("inpaint", model=str(tiny))
+    outcomes = list(work.restore_many(queue, session, paths, asked, silent))
     assert [one.status for one in outcomes] == ["restored", "failed", "failed"]
     assert "text.wav" in outcomes[1].error and "2.0 minutes long" in outcomes[2].error
     with zipfile.ZipFile(work.pack(session, outcomes)) as archive:
@@ -130,18 +131,16 @@ def test_many_files_are_done_in_turn_and_packed(process, session, torn, tiny, lo
     assert work.pack(session, outcomes[1:]) is None
     steps = []
 
-    def cancel(done, of):
-        steps.append(done)
+    def cancel(job):
+        steps.append(job)
         session.stop.set()
 
-    asked = PageRequest("bandwidth", model=str(tiny), device="cpu", texts={"--cutoff": "9000"})
+    asked = PageRequest("bandwidth", model=str(tiny), texts={"--cutoff": "9000"})
     (tmp_path / "b.wav").write_bytes(torn.read_bytes())
-    cancelled = list(
-        work.restore_many(process, session, [torn, tmp_path / "b.wav"], asked, LIMITS, cancel)
-    )
+    cancelled = list(work.restore_many(queue, session, [torn, tmp_path / "b.wav"], asked, cancel))
     assert [one.status for one in cancelled] == ["left", "left"] and len(steps) == 1
     with pytest.raises(AudioError, match=r"5 files .*: 4"):
-        next(work.restore_many(process, session, [torn] * 5, asked, LIMITS, silent))
+        next(work.restore_many(queue, session, [torn] * 5, asked, silent))
 
 
 @pytest.mark.parametrize(
@@ -155,7 +154,7 @@ def test_many_files_are_done_in_turn_and_packed(process, session, torn, tiny, lo
 )
 def test_malformed_damage_is_refused(tiny, task, texts, word):
     with pytest.raises(TaskError, match=word):
-        PageRequest(task, str(tiny), texts=texts).options()
+        PageRequest(task, str(tiny), texts=texts).request()
 
 
 def test_marks_follow_the_fields(tiny):
@@ -191,18 +190,18 @@ def test_channels_and_rate_count_as_length(
         ):
             work.look(process, session, path, LIMITS, "small", Event())
     else:
-        work.check(path, LIMITS)
+        check_recording(path, LIMITS)
 
 
-def test_too_many_steps_and_too_much_time_are_refused(process, session, torn, tiny):
-    asked = PageRequest("bandwidth", str(tiny), "cpu", {"--cutoff": "9000"}, steps=1_000_000_000)
+def test_too_many_steps_and_too_much_time_are_refused(queue, session, torn, tiny, monkeypatch):
+    asked = PageRequest("bandwidth", str(tiny), {"--cutoff": "9000"}, steps=1_000_000_000)
     with pytest.raises(TaskError, match="200"):
-        work.restore(process, session, torn, asked, LIMITS, silent)
+        work.restore(queue, session, torn, asked, silent)
     with pytest.raises(TaskError, match="200"):
-        next(work.restore_many(process, session, [torn], asked, LIMITS, silent))
-    short = Limits(work_minutes=0)
-    with pytest.raises(TaskError, match="0 minutes"):
-        work.restore(process, session, torn, replace(asked, steps=1), short, silent)
+        next(work.restore_many(queue, session, [torn], asked, silent))
+    monkeypatch.setattr(queue, "limits", replace(LIMITS, work_minutes=0))
+    with pytest.raises(A2SBError, match="0 minutes"):
+        work.restore(queue, session, torn, replace(asked, steps=1), silent)
     assert os.listdir(session.folder) == [] or not any(session.folder.rglob("*.wav"))
 
 

@@ -1,8 +1,9 @@
-"""Processes that do the work of the page, so that it can be ended at any time."""
+"""JobProcess processes, whose work can be ended at any time."""
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 import time
@@ -18,7 +19,7 @@ import psutil
 
 from a2sb_core.common.text import format_bytes
 from a2sb_core.errors import A2SBError, TaskError
-from a2sb_core.web.session import CancelledError, Limits
+from a2sb_core.jobs.limits import Limits
 
 OnStep = Callable[[int, int], None]
 
@@ -26,6 +27,17 @@ POLL_S = 0.05
 """How often a job is checked, in seconds."""
 GRACE_S = 2.0
 """Time in seconds in which a cancelled job may end by itself, which keeps the loaded model."""
+
+
+class CancelledError(A2SBError):
+    """The user cancelled."""
+
+    def __init__(self, text: str = "cancelled: nothing was written") -> None:
+        super().__init__(text)
+
+
+class WorkerEndedError(TaskError):
+    """The process ended during a job, which can be tried again."""
 
 
 class JobProcess:
@@ -65,7 +77,8 @@ class JobProcess:
         Raises:
             A2SBError: the job failed; notes are part of the message.
             CancelledError: ``stop`` is set.
-            TaskError: the job exceeded a limit, or its process ended.
+            TaskError: the job exceeded a limit.
+            WorkerEndedError: the process ended.
         """
         with self._lock:
             if stop.is_set():
@@ -74,7 +87,7 @@ class JobProcess:
                 self._begin().send((job, arguments))
                 outcome = self._outcome(limits, stop, on_step)
             except (EOFError, ConnectionError) as error:
-                raise TaskError(self._end_message()) from error
+                raise WorkerEndedError(self._end_message()) from error
             except BaseException:
                 self._end()
                 raise
@@ -134,7 +147,7 @@ class JobProcess:
         return 0
 
     def _end_message(self) -> str:
-        """Describe to the visitor how the process ended."""
+        """Describe to people how the process ended."""
         assert self._process is not None
         self._process.join(GRACE_S)
         code = self._end() or 0
@@ -147,21 +160,30 @@ class JobProcess:
 
 def _exceeded(limit: str) -> TaskError:
     return TaskError(
-        f"the work takes more than {limit}, which is the limit of this page: choose fewer steps or "
-        "a shorter recording"
+        f"the work takes more than {limit}, which is the limit of this server: choose fewer steps "
+        "or a shorter recording"
     )
 
 
 def _serve(pipe: Connection) -> None:
-    """Run jobs until the page ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the page, which ends this process
-    with suppress(OSError):  # Linux then ends this process, not the page, if memory runs out
+    """Run jobs until the server ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the server, which ends this process
+    threading.Thread(target=_end_with_server, daemon=True).start()
+    with suppress(OSError):  # Linux then ends this process, not the server, if memory runs out
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="utf8")
     with suppress(EOFError, ConnectionError):
         while True:
             asked = pipe.recv()
             if asked is not None:  # None cancels a job that has ended by itself
                 _do(pipe, *asked)
+
+
+def _end_with_server() -> None:
+    """End this process at once when the server is gone, so that no work goes on unseen."""
+    server = multiprocessing.parent_process()
+    if server is not None:
+        server.join()
+        os._exit(1)
 
 
 def _do(pipe: Connection, job: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

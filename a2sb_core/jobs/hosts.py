@@ -1,4 +1,4 @@
-"""Names under which the page is served, so that a foreign site cannot use it from a browser."""
+"""Names under which a server answers, so that a foreign site cannot use it from a browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([\w.-]+))(?::\d+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class AllowedHosts:
-    """Hosts that the page answers for.
+    """Hosts that a server answers for.
 
     Attributes:
         names: names and addresses, in lower case and without port.
@@ -31,7 +31,7 @@ class AllowedHosts:
 
     @classmethod
     def listening_at(cls, host: str, added: list[str] | None = None) -> AllowedHosts:
-        """Return the hosts of a page that listens at ``host``, and those that are added."""
+        """Return the hosts of a server that listens at ``host``, and those that are added."""
         trusted = frozenset(name.lower() for name in added or ())
         names = LOCAL_NAMES | trusted | {host.lower()}
         if host not in EVERYWHERE:
@@ -41,7 +41,7 @@ class AllowedHosts:
         return cls((names | own) - EVERYWHERE, trusted, is_any_address=True)
 
     def accepts(self, host: str) -> bool:
-        """Return whether the page answers requests with this ``Host``."""
+        """Return whether the server answers requests with this ``Host``."""
         name = host_name(host)
         return name in self.names or (self.is_any_address and _is_address(name))
 
