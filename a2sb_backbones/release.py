@@ -140,6 +140,7 @@ def infer_config(state: State, heads: int = HEADS) -> RoPEUNet.Config:
             res_blocks=max(blocks, default=0),
             time_channels=embedding - BAND_CHANNELS,
             band_channels=BAND_CHANNELS,
+            rotary="frozen",
         )
     except ValueError as error:
         raise ModelError(f"the weights do not fit the published network: {error}") from error
@@ -148,11 +149,11 @@ def infer_config(state: State, heads: int = HEADS) -> RoPEUNet.Config:
 def load_release_experts(
     sources: Sequence[Source], heads: int = HEADS, offload: bool = True
 ) -> Experts:
-    """Load a published checkpoint for each range of t, in ascending order.
+    """Load a published checkpoint for each range of t.
 
-    File names such as ``A2SB_twosplit_0.0_0.5_release.ckpt`` determine the ranges. State dicts, and
-    files without ranges in their names, are used in the given order with the paper's cuts for their
-    number.
+    File names such as ``A2SB_twosplit_0.0_0.5_release.ckpt`` determine the ranges and the order.
+    State dicts, and files without ranges in their names, are used in the given order, lowest range
+    first, with the paper's cuts for their number.
 
     Args:
         sources: paths or state dicts.
@@ -160,12 +161,12 @@ def load_release_experts(
         offload: see ``Experts.Config``.
 
     Raises:
-        ModelError: a source cannot be loaded, or the ranges do not tile [0, 1] in order; the
-            message states the files.
+        ModelError: a source cannot be loaded, or the ranges do not tile [0, 1]; the message states
+            the files.
     """
-    cuts = _tiling(sources)
+    ordered, cuts = _tiling(sources)
     networks = []
-    for source in sources:
+    for source in ordered:
         try:
             state = source if isinstance(source, Mapping) else load_checkpoint(source)
             networks.append(load_release(state, heads))
@@ -204,9 +205,13 @@ class Release(Converter):
 
 
 def _composition(backbone: Backbone) -> dict[str, Any]:
-    """Return the configuration of the paper's model with a network."""
+    """Return the configuration of the published model with a network.
+
+    It equals the preset ``paper-release`` except for frames at the edges of gaps, which are damaged
+    in a recording, and count as missing.
+    """
     return {
-        "representation": {"name": "factorized"},
+        "representation": {"name": "factorized", "negative": "signed"},
         "corruption": {
             "name": "mixture",
             "parts": [{"corruption": {"name": name}} for name in ("bandwidth", "inpainting")],
@@ -216,9 +221,9 @@ def _composition(backbone: Backbone) -> dict[str, Any]:
         "backbone": backbone.config.model_dump(mode="json"),
         "sampler": {
             "name": "multidiffusion",
-            "inner": {"name": "ancestral", "steps": 100, "t_end": 0.05},
+            "inner": {"name": "ancestral", "steps": 99, "t_end": 0.05, "endpoint": False},
         },
-        "steps": {"inpaint": 200},
+        "steps": {"inpaint": 199},
     }
 
 
@@ -239,28 +244,29 @@ def _found(pattern: str, state: State) -> Iterable[re.Match[str]]:
     return (found for found in map(re.compile(pattern).fullmatch, state) if found)
 
 
-def _tiling(sources: Sequence[Source]) -> tuple[float, ...]:
-    """Return the times at which the ranges of the sources meet."""
+def _tiling(sources: Sequence[Source]) -> tuple[Sequence[Source], tuple[float, ...]]:
+    """Return the sources in ascending order of their ranges, and the times at which these meet."""
     ranges = [_range(source) for source in sources]
-    known = [found for found in ranges if found is not None]
+    known = [(found, k) for k, found in enumerate(ranges) if found is not None]
     if known and len(known) == len(sources):
-        return _cuts([str(source) for source in sources], known)
+        ordered = [sources[k] for _, k in sorted(known)]
+        return ordered, _cuts([str(source) for source in ordered], sorted(r for r, _ in known))
     by_number = {len(cuts) + 1: cuts for cuts in PAPER_CUTS.values()}
     if known or len(sources) not in by_number:
         raise ModelError(
             f"the file names of all {len(sources)} checkpoints must contain their ranges of t, "
             f"such as `_0.0_0.5_`; {len(known)} of them do"
         )
-    return by_number[len(sources)]
+    return sources, by_number[len(sources)]
 
 
 def _cuts(names: Sequence[str], ranges: Sequence[tuple[float, float]]) -> tuple[float, ...]:
-    """Return the times at which ranges meet, after a check that they tile [0, 1] in order."""
-    named = [f"{name} ({low} to {high})" for name, (low, high) in zip(names, ranges, strict=True)]
+    """Return the times at which ascending ranges meet, after a check that they tile [0, 1]."""
+    named = [
+        f"{name} ({low:g} to {high:g})" for name, (low, high) in zip(names, ranges, strict=True)
+    ]
     for k in range(1, len(ranges)):
-        (low, high), next_low = ranges[k - 1], ranges[k][0]
-        if next_low < low:
-            raise ModelError(f"wrong order: {named[k]} must come before {named[k - 1]}")
+        high, next_low = ranges[k - 1][1], ranges[k][0]
         if next_low != high:
             what = "overlap" if next_low < high else "leave a gap"
             raise ModelError(f"the ranges of t of {named[k - 1]} and {named[k]} {what}")

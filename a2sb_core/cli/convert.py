@@ -12,7 +12,9 @@ def convert(
     checkpoints: Annotated[
         list[Path],
         typer.Argument(
-            metavar="CKPT...", help="One checkpoint, or one for each range of t, lowest first."
+            metavar="CKPT...",
+            help="One checkpoint, or one for each range of t; their order is that of the ranges in "
+            "their names, or else the given one, lowest first.",
         ),
     ],
     output: Annotated[

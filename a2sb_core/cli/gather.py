@@ -24,7 +24,8 @@ def gather(
         typer.Option(
             metavar="NAME",
             show_default=False,
-            help="Backbone that combines the networks (default: the only one that can).",
+            help="Backbone that combines the networks, with its settings, such as "
+            "'experts(offload=true)' (default: the only one that can).",
         ),
     ] = None,
 ) -> None:

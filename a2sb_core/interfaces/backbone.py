@@ -61,7 +61,8 @@ class MergingBackbone(Protocol):
     """A backbone class that combines networks which were trained on ranges of t into one.
 
     This interface is optional. A :class:`Backbone` implements it by defining the class method
-    ``merge``, which ``a2sb gather`` calls.
+    ``merge``, which ``a2sb gather`` calls. Settings of its ``Config`` that users may choose are
+    further arguments of ``merge``.
     """
 
     @classmethod

@@ -116,6 +116,9 @@ class StepSampler(Sampler):
         """Number of network evaluations."""
         t_end: float = Field(0.0, ge=0, lt=1)
         """Time of the last evaluation; the first one is at t = 1."""
+        endpoint: bool = True
+        """Whether the last evaluation is at ``t_end``; if not, the times are those of one more
+        evaluation without the last, as in the published code."""
         spacing: Literal["uniform", "cosine", "quadratic"] = "uniform"
         """Spacing of the times: ``uniform``; ``cosine``, denser near both ends; ``quadratic``,
         denser near 0."""
@@ -141,10 +144,11 @@ class StepSampler(Sampler):
     def times(self) -> Tensor:
         """Return the times of the evaluations, descending from 1, and a final 0, (steps + 1,)."""
         steps, end = self.config.steps, self.config.t_end
-        u = torch.linspace(1, 0, steps + 1 if end == 0 else steps, dtype=torch.float64)
+        goes_on = end == 0 or not self.config.endpoint
+        u = torch.linspace(1, 0, steps + goes_on, dtype=torch.float64)
         spaced = {"uniform": u, "cosine": torch.sin(math.pi / 2 * u) ** 2, "quadratic": u**2}
         times = end + (1 - end) * spaced[self.config.spacing]
-        return times if end == 0 else torch.cat([times, torch.zeros(1)])
+        return torch.cat([times[:steps], torch.zeros(1)])
 
     def steps(self) -> list[Step]:
         """Return the steps between :meth:`times`."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
 import torch
 
-from a2sb_core.errors import ModelError, PluginError
-from a2sb_core.interfaces import MergingBackbone
+from a2sb_core.config.evaluation import parse_spec
+from a2sb_core.errors import ConfigError, ModelError, PluginError
+from a2sb_core.interfaces import Backbone, MergingBackbone
 from a2sb_core.models.loading import load_model
 from a2sb_core.models.model import Model
 from a2sb_core.models.run_record import RUN_NAME, read_run
@@ -26,9 +27,10 @@ def merge_models(folders: Sequence[Path], into: str | None = None) -> Model:
     Args:
         folders: model folders of training runs, in any order.
         into: registered name of the backbone that combines the networks (default: the only one
-            that can).
+            that can), with its settings: ``experts(offload=true)``.
 
     Raises:
+        ConfigError: the backbone has no such setting, or its value is wrong.
         ModelError: a folder does not say on which times it was trained, the ranges do not cover 0
             to 1 exactly once, the models differ in more than their weights, or the backbone is
             ambiguous or cannot combine networks.
@@ -47,7 +49,15 @@ def merge_models(folders: Sequence[Path], into: str | None = None) -> Model:
                 "fine-tune all models from the same one"
             )
     cuts = tuple(high for (_, high), _ in ranges[:-1])
-    backbone = merging_backbone(into).merge([model.backbone for model in models], cuts)
+    spec = parse_spec(into) if into else None
+    merge: Callable[..., Backbone] = merging_backbone(spec.name if spec else None).merge
+    options = spec.options if spec else {}
+    try:
+        backbone = merge([model.backbone for model in models], cuts, **options)
+    except (TypeError, ValueError) as error:
+        if not options:
+            raise
+        raise ConfigError(f"`{into}` cannot combine the networks: {error}") from error
     merged = Model(first.config.model_copy(update={"backbone": backbone.config}))
     merged.backbone = backbone
     merged.prediction.load_state_dict(first.prediction.state_dict())

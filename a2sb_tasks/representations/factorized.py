@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 import torch
 from pydantic import Field, FiniteFloat
@@ -31,6 +32,9 @@ class Factorized(STFTRepresentation):
         phase_iterations: int = Field(0, ge=0, le=1000)
         """Number of iterations of the consistency projection of Griffin and Lim (1984) on restored
         bins before decoding; observed bins are fixed (the paper: 0)."""
+        negative: Literal["zero", "signed"] = "zero"
+        """Meaning of a negative magnitude that a network returns: ``zero``, or ``signed``, which
+        keeps its sign in (17), so that the phase turns by pi, as the published code does."""
 
     channels = 3
 
@@ -49,13 +53,15 @@ class Factorized(STFTRepresentation):
         return self.waveform(self._bins(z), length)
 
     def project(self, z: Tensor) -> Tensor:
-        """Orthogonalize the phase, (12) to (16), in closed form; clip magnitudes at 0.
+        """Orthogonalize the phase, (12) to (16), in closed form; clip negative magnitudes at 0.
 
         The nearest rotation to R = [[X2, -X3], [X3, X2]] in least squares is R over the norm of
-        (X2, X3), without a singular value decomposition. A pair of zeros becomes phase 0.
+        (X2, X3), without a singular value decomposition. A pair of zeros becomes phase 0. With
+        ``negative: signed``, magnitudes stay as they are.
         """
         cos, sin = _unit(z[:, 1], z[:, 2])
-        return torch.stack([z[:, 0].clamp(min=0), cos, sin], dim=1)
+        magnitude = z[:, 0] if self.config.negative == "signed" else z[:, 0].clamp(min=0)
+        return torch.stack([magnitude, cos, sin], dim=1)
 
     def phase_residual(self, z: Tensor) -> Tensor:
         """Return Err_phase-ortho of (18) of each bin, 2 (sqrt(X2^2 + X3^2) - 1)^2, (B, F, W)."""
@@ -97,7 +103,9 @@ class Factorized(STFTRepresentation):
 
     def _bins(self, z: Tensor) -> Tensor:
         compressed, cos, sin = self.project(z).unbind(dim=1)
-        magnitude: Tensor = compressed ** (1 / self.config.power)
+        magnitude: Tensor = compressed.abs() ** (1 / self.config.power)
+        if self.config.negative == "signed":
+            magnitude = magnitude.copysign(compressed)
         return torch.complex(cos, sin) * magnitude
 
 

@@ -8,12 +8,15 @@ from a2sb_backbones.experts import Experts
 from a2sb_backbones.release import (
     LICENCE_NOTICE,
     Release,
+    _composition,
     infer_config,
     load_checkpoint,
     load_release,
     load_release_experts,
 )
 from a2sb_backbones.rope_unet import RoPEUNet
+from a2sb_core.config.loading import load_config
+from a2sb_core.config.model import ModelConfig
 from a2sb_core.errors import ModelError
 
 LOW, HIGH = "A2SB_twosplit_0.0_0.5_release.ckpt", "A2SB_twosplit_0.5_1.0_release.ckpt"
@@ -54,7 +57,7 @@ def shifted(state):
 
 def test_the_published_size_is_read_off_its_tensors(full_shapes):
     full = {key: torch.empty(shape, device="meta") for key, shape in full_shapes.items()}
-    assert infer_config(full) == RoPEUNet.Config()
+    assert infer_config(full) == RoPEUNet.Config(rotary="frozen")
 
 
 @pytest.mark.parametrize("prefix", ["", "vf_model."])
@@ -67,7 +70,8 @@ def test_a_state_dict_becomes_the_network_it_belongs_to(golden, golden_state, pr
         y = network(golden["x"], golden["t"])
     assert (y - golden["y"]).norm() / golden["y"].norm() < 5e-6
     assert not network.training
-    assert all(parameter.requires_grad for parameter in network.parameters())
+    for name, parameter in network.named_parameters():
+        assert parameter.requires_grad == (not name.endswith("pos_emb.freqs"))
 
 
 def test_weights_of_lower_precision_become_float32_copies(state):
@@ -180,8 +184,8 @@ def test_a_truncated_checkpoint_is_refused(files):
 
 
 def test_two_checkpoints_make_two_experts(files, state):
-    paths = files(LOW, HIGH, states=[state, shifted(state)])
-    network = load_release_experts(paths, heads=2)
+    low, high = files(LOW, HIGH, states=[state, shifted(state)])
+    network = load_release_experts([high, low], heads=2)  # the names state the order
     assert network.config.cuts == (0.5,)
     for k, added in enumerate((0, 1)):
         loaded = network.experts[k].output_projection[2].bias
@@ -205,7 +209,8 @@ def named(low, high):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ((HIGH, LOW), f"{LOW}.*{HIGH}"),
+        ((HIGH, named(0.0, 0.4)), "0.0_0.4.*and.*0.5_1.0.*gap"),
+        ((LOW, LOW, HIGH), "0.0_0.5.*and.*0.0_0.5.*overlap"),
         ((named(0.0, 0.4), named(0.5, 1.0)), "0.0_0.4.*and.*0.5_1.0.*gap"),
         ((named(0.0, 0.6), named(0.5, 1.0)), "0.0_0.6.*and.*0.5_1.0.*overlap"),
         ((named(0.0, 0.5), named(0.5, 0.9)), "cover 0 to 1"),
@@ -236,7 +241,20 @@ def test_converting_names_the_parts_that_belong_together(files):
 
 
 def test_a_converted_model_is_a_valid_composition(files):
-    from a2sb_core.config.model import ModelConfig
-
     converted = Release.Config(heads=2).build().convert(files(LOW, HIGH))
     assert ModelConfig.model_validate(converted.model).backbone == converted.backbone.config
+
+
+def test_a_converted_model_is_that_of_the_preset_but_for_the_edges_of_gaps(full_shapes):
+    with torch.device("meta"):
+        experts = Experts.merge([RoPEUNet.Config(rotary="frozen").build(channels=3)] * 2, (0.5,))
+    converted = ModelConfig.model_validate(_composition(experts))
+    preset = load_config(ModelConfig, "paper-release")
+    gaps = preset.corruption.parts[1].corruption
+    assert gaps.edges == "inside"
+    part = preset.corruption.parts[1].model_copy(
+        update={"corruption": gaps.model_copy(update={"edges": "touched"})}
+    )
+    parts = (preset.corruption.parts[0], part)
+    corruption = preset.corruption.model_copy(update={"parts": parts})
+    assert converted == preset.model_copy(update={"corruption": corruption})

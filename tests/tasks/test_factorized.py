@@ -59,6 +59,16 @@ def test_encoding_gives_unit_phases_and_magnitudes_that_are_not_negative(scale, 
     assert (z[:, 0] >= 0).all()
 
 
+def test_a_negative_magnitude_is_silence_or_turns_the_phase_by_pi(factorized):
+    signed = Factorized.Config(n_fft=64, hop_length=16, negative="signed").build()
+    z = factorized.encode(white(900))
+    turned = torch.cat([-z[:, :1], z[:, 1:]], dim=1)
+    assert not factorized.decode(turned, 900).any()
+    torch.testing.assert_close(signed.decode(turned, 900), -factorized.decode(z, 900))
+    assert torch.equal(signed.decode(z, 900), factorized.decode(z, 900))
+    assert torch.equal(signed.project(turned)[:, 0], turned[:, 0])
+
+
 def test_silence_has_phase_zero_and_stays_silence(factorized):
     z = factorized.encode(torch.zeros(1, 200))
     assert torch.equal(z[:, 1], torch.ones_like(z[:, 1]))

@@ -97,6 +97,15 @@ def test_times_with_an_end_stop_there_and_close_with_zero(steps):
         torch.testing.assert_close(times[:-2].diff(), times[1:-1].diff()[:1].expand(steps - 2))
 
 
+@pytest.mark.parametrize("spacing", ["uniform", "cosine"])
+def test_times_without_the_endpoint_are_those_of_one_more_without_the_last(spacing):
+    more = ODE.Config(steps=100, t_end=0.05, spacing=spacing).build().times()
+    times = ODE.Config(steps=99, t_end=0.05, spacing=spacing, endpoint=False).build().times()
+    torch.testing.assert_close(times, torch.cat([more[:99], more[-1:]]), rtol=0, atol=1e-15)
+    if spacing == "uniform":
+        assert float(times[-2]) == pytest.approx(0.05 + 0.95 / 99)  # 0.0596
+
+
 class Recorder:
     """A denoiser that says ``answers`` one after another, and keeps each x_t it was shown."""
 

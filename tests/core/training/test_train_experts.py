@@ -10,7 +10,7 @@ from engine_helpers import noise, train_config, write_audio
 from a2sb_backbones.experts import PAPER_CUTS
 from a2sb_core.config.loading import load_yaml, validate
 from a2sb_core.config.training import TrainConfig
-from a2sb_core.errors import ModelError
+from a2sb_core.errors import ConfigError, ModelError
 from a2sb_core.interfaces import State
 from a2sb_core.models.folder import save_model
 from a2sb_core.models.loading import load_model
@@ -87,6 +87,16 @@ def test_the_papers_four_are_gathered_in_any_order(models):
         own = gathered.backbone.experts[k].state_dict()
         for key, value in model.backbone.state_dict().items():
             assert torch.equal(own[key], value)
+
+
+def test_idle_experts_are_offloaded_on_request(models):
+    folders = [folder for folder, _ in models]
+    assert not merge_models(folders).config.backbone.offload
+    assert merge_models(folders, "experts(offload=true)").config.backbone.offload
+    with pytest.raises(ConfigError, match=r"experts\(sleep=true\).*sleep"):
+        merge_models(folders, "experts(sleep=true)")
+    with pytest.raises(ConfigError, match="offload"):
+        merge_models(folders, "experts(offload=often)")
 
 
 def test_ranges_that_leave_a_gap_or_overlap_are_refused(models):
