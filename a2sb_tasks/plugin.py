@@ -170,6 +170,18 @@ _PARTS: tuple[tuple[str, ...], ...] = (
         "silences a gap every 5 s; the argument is its length in ms",
         "gap-300",
     ),
+    (
+        "protocol",
+        "oracle",
+        "protocols.oracle:OracleBandwidth",
+        "masks rows of the clean clip for models; the argument is the cutoff in kHz",
+    ),
+    (
+        "protocol",
+        "oracle-gap",
+        "protocols.oracle:OracleGaps",
+        "masks frames of the clean clip for models; the argument is the length of gaps in ms",
+    ),
     ("restorer", "silence", "baselines.silence:Silence", "leaves the damaged audio as it is"),
     (
         "restorer",

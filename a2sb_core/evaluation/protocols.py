@@ -112,6 +112,8 @@ class _Entry(FrozenConfig):
     """The damage."""
     parameters: dict[str, Any] | None = None
     """Parameters of the damage; by default the corruption draws them for each clip."""
+    clean: bool = False
+    """Whether models read the clean clip except for the content that their mask calls missing."""
 
 
 class _Entries(RootModel[dict[str, _Entry]]):
@@ -143,12 +145,30 @@ def _of_corruption(name: str, entry: _Entry, tree: Node) -> NamedProtocol:
         check_stretches(corruption.stretches(parameters), Recording.of(wave, sample_rate))
         noise_seed = int(torch.randint(2**62, (), generator=generator))
         damaged = damage(corruption, parameters, wave, sample_rate, noise_seed)
-        return Damaged(damaged, parameters.model_dump(), corruption.marks(parameters))
+        clean = wave if entry.clean else None
+        return Damaged(damaged, parameters.model_dump(), corruption.marks(parameters), clean)
 
     dumped = entry.corruption.model_dump(mode="json")
-    identity = {"corruption": dumped, "parameters": entry.parameters}
+    identity: dict[str, Any] = {"corruption": dumped, "parameters": entry.parameters}
+    identity |= {"clean": True} if entry.clean else {}
     identity = with_code(identity, entry.corruption)
     return NamedProtocol(name, corruption.task, apply, identity)
+
+
+def audio_for_model(damaged: Damaged, corruption: Corruption) -> Tensor:
+    """Return the audio (C, T) that a model with a corruption restores.
+
+    Raises:
+        TaskError: it would be clean audio, and the corruption does not mask what is missing.
+    """
+    if damaged.clean is None:
+        return damaged.wave
+    if not isinstance(corruption, MaskCorruption):
+        raise TaskError(
+            f"the protocol masks the representation of the clean clip, but the corruption "
+            f"`{corruption.config.name}` of the model has no mask"
+        )
+    return damaged.clean
 
 
 def damage(

@@ -16,7 +16,8 @@ from a2sb_core.common.files import file_hash
 from a2sb_core.config.evaluation import DEGRADED, EvaluateConfig, Spec, build_component, parse_spec
 from a2sb_core.devices.choice import choose_device
 from a2sb_core.errors import ConfigError, ModelError
-from a2sb_core.interfaces import AudioRestorer, Damaged, Representation
+from a2sb_core.evaluation.protocols import audio_for_model
+from a2sb_core.interfaces import AudioRestorer, Damaged, Representation, resample
 from a2sb_core.models.folder import WEIGHTS_NAME, describe, read_config
 from a2sb_core.models.locating import find_model
 from a2sb_core.plugins import default_registry
@@ -25,6 +26,7 @@ from a2sb_core.restoration.damage import used_only
 from a2sb_core.restoration.listener import Listener
 from a2sb_core.restoration.options import RestoreOptions
 from a2sb_core.restoration.restorer import Restorer
+from a2sb_core.restoration.splicing import spliced
 
 
 @dataclass(frozen=True)
@@ -137,13 +139,30 @@ class ModelSystem(System):
         """Restore with the model, which is loaded when it is needed."""
         restorer = self._load(self._folder)
         model = restorer.model
-        given = used_only(
-            model.corruption.for_task(task), model.config.condition_on, damaged.parameters
-        )
+        corruption = model.corruption.for_task(task)
+        given = used_only(corruption, model.config.condition_on, damaged.parameters)
         wanted = RestoreOptions(task, given, self._steps, self._seed, output_rate=sample_rate)
         collector = DiagnosticsCollector(model.representation)
-        restored = restorer.restore(damaged.wave, sample_rate, wanted, listener=collector)
+        wave = audio_for_model(damaged, corruption)
+        restored = restorer.restore(wave, sample_rate, wanted, listener=collector)
+        if damaged.clean is not None and damaged.marks.stretches_s:
+            rest = _outside(model.representation, wave, sample_rate, restorer.device)
+            restored = spliced(restored, -rest, damaged.marks.stretches_s, sample_rate, first=0)
         return SystemOutput(restored, collector.collected())
+
+
+def _outside(
+    representation: Representation, wave: Tensor, sample_rate: int, device: torch.device
+) -> Tensor:
+    """Return the part of audio (C, T) that a representation does not hold, such as its mean.
+
+    A restoration leaves this part of its input in place, also where the input is intact but counts
+    as missing.
+    """
+    own = resample(wave, sample_rate, representation.sample_rate).to(device)
+    with torch.no_grad():
+        held = representation.decode(representation.encode(own), own.shape[-1]).cpu()
+    return wave - resample(held, representation.sample_rate, sample_rate, wave.shape[-1])
 
 
 def load_systems(config: EvaluateConfig) -> list[System]:

@@ -276,7 +276,7 @@ class MaskCorruption(Corruption[P]):
         missing = self.missing(item.grid, parameters).to(item.z.device)[None, None]
         fill = getattr(self.config, "fill_std", 0.5) * item.draw(noise)
         if self.guess is not None:
-            lost = self.lost(parameters)
+            lost = self.lost(parameters) or self.stretches(parameters) or ()
             fill = fill + self.guess.guess(item.without(missing, lost), missing, lost)
         return Degraded(torch.where(missing, fill.to(item.z.dtype), item.z), missing)
 

@@ -23,11 +23,14 @@ class Damaged:
         parameters: description of the damage that the restorers receive, by the names of the
             corruption that serves the task.
         marks: place of the damage, for pictures and for statistics of the damaged part.
+        clean: the clean audio (C, T), which models read in place of ``wave`` except for the content
+            that their mask calls missing; None: models read ``wave``.
     """
 
     wave: Tensor
     parameters: Mapping[str, Any]
     marks: Marks = field(default_factory=Marks)
+    clean: Tensor | None = None
 
 
 class Protocol(Component, ABC):

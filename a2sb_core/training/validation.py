@@ -22,7 +22,12 @@ from a2sb_core.config.training import TrainConfig
 from a2sb_core.devices.choice import choose_autocast
 from a2sb_core.errors import A2SBError, ConfigError
 from a2sb_core.evaluation.metrics import load_metrics
-from a2sb_core.evaluation.protocols import NamedProtocol, load_protocols, typical_protocols
+from a2sb_core.evaluation.protocols import (
+    NamedProtocol,
+    audio_for_model,
+    load_protocols,
+    typical_protocols,
+)
 from a2sb_core.interfaces import Outcome
 from a2sb_core.models.model import Model
 from a2sb_core.plotting.spectrograms import spectrogram_figure
@@ -135,7 +140,7 @@ class ClipValidation:
         damaged = protocol.damage(clip.wave, rate, clip.name, seed)
         corruption = model.corruption.for_task(protocol.task)
         restored = restorer.restore(
-            damaged.wave,
+            audio_for_model(damaged, corruption),
             rate,
             task=protocol.task,
             steps=self.config.validation.steps,

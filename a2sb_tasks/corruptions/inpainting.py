@@ -66,6 +66,10 @@ class Inpainting(MaskCorruption["Inpainting.Parameters"]):
 
         gaps_s: tuple[tuple[float, float], ...]
         """Gaps (start, end), in seconds."""
+        intact: bool = False
+        """Whether the samples in the gaps are intact, as in a clean file that is restored for
+        comparison: the frames whose middle lies in a gap are then missing, and all others are used
+        as they are."""
 
         @field_validator("gaps_s")
         @classmethod
@@ -94,7 +98,8 @@ class Inpainting(MaskCorruption["Inpainting.Parameters"]):
 
     def missing(self, grid: Grid, parameters: Parameters) -> Tensor:
         """Mark the frames of each gap."""
-        reach = grid.frame_s / 2 - ROUNDING_S if self.config.edges == "touched" else 0.0
+        inside = parameters.intact or self.config.edges == "inside"
+        reach = 0.0 if inside else grid.frame_s / 2 - ROUNDING_S
         frames = torch.zeros(len(grid.times_s), dtype=torch.bool)
         for start, end in parameters.gaps_s:
             frames |= (grid.times_s > start - reach) & (grid.times_s < end + reach)
@@ -155,3 +160,7 @@ class Inpainting(MaskCorruption["Inpainting.Parameters"]):
     def stretches(self, parameters: Parameters) -> tuple[tuple[float, float], ...]:
         """Return the gaps."""
         return tuple(parameters.gaps_s)
+
+    def lost(self, parameters: Parameters) -> tuple[tuple[float, float], ...]:
+        """Return the gaps; none if their samples are intact."""
+        return () if parameters.intact else self.stretches(parameters)
