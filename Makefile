@@ -51,7 +51,7 @@ lock: $(VENV)/installed-dev
 	rm -f torch.lock requirements.lock
 	printf '%s\n' torch torchaudio | $(LOCK) -o torch.lock -
 	$(LOCK) $$(sed -n 's/==.*//p' torch.lock | sed 's/^/--no-emit-package /') \
-		--extra media --extra web -o requirements.lock pyproject.toml
+		--extra media --extra serve --extra web -o requirements.lock pyproject.toml
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -35,6 +35,7 @@ MARKS_OF_PATHS = {
     "core/jobs": "integration",
     "core/listening/test_listening_browser.py": "browser",
     "core/restoration": "integration",
+    "core/service": "integration",
     "core/training": "integration",
     "core/web": "integration",
     "core/web/test_web_browser.py": "browser",

@@ -48,7 +48,7 @@ def test_the_locks_hold_the_whole_image_with_hashes_and_the_pinned_versions():
     changed = {name: (version, pins[name]) for name, version in locked.items() if name in pins}
     assert {name: both for name, both in changed.items() if both[0] != both[1]} == {}, "make lock"
     extras = PROJECT["optional-dependencies"]
-    asked = PROJECT["dependencies"] + extras["media"] + extras["web"]
+    asked = PROJECT["dependencies"] + extras["media"] + extras["serve"] + extras["web"]
     assert needed(asked) <= locked.keys(), "make lock"
 
 
@@ -92,7 +92,7 @@ def constraints():
     return {canonicalize_name(name): version for name, version in pins.items()}
 
 
-@pytest.mark.parametrize("extra", ["", "dev", "evaluate", "media", "notes", "ray", "web"])
+@pytest.mark.parametrize("extra", ["", "dev", "evaluate", "media", "notes", "ray", "serve", "web"])
 def test_the_constraints_pin_every_dependency(extra):
     pins = constraints()
     for text in PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]:

@@ -28,6 +28,7 @@ class Commands(LazyGroup):
         "restore": "Restore a file, many files, or a pipe.",
         "analyze": "Report the format, the level and the damage of a recording.",
         "web": "Open the page in the browser.",
+        "serve": "Serve other programs over HTTP.",
         "demo": "Damage the shipped clip and restore it.",
         "evaluate": "Compare restoration systems on damaged clips.",
         "listen": "Make listening tests, collect their ratings, report them.",

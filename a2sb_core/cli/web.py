@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from a2sb_core.cli.grouping import grouped
-from a2sb_core.cli.options import DeviceOption, ModelOption, read_size
+from a2sb_core.cli.limit_options import LimitOptions
+from a2sb_core.cli.options import DeviceOption, ModelOption
 from a2sb_core.config.defaults import DEFAULT_MODEL
 from a2sb_core.errors import A2SBError
-from a2sb_core.jobs.limits import Limits
 
 if TYPE_CHECKING:
     from a2sb_core.jobs.hosts import AllowedHosts
@@ -57,49 +57,6 @@ class ServerOptions:
     ] = True
 
 
-@dataclass(frozen=True)
-class LimitOptions:
-    """Limits of a visitor."""
-
-    max_minutes: Annotated[
-        float,
-        typer.Option(
-            min=0.1,
-            help="Longest recording, in minutes of stereo at 48 kHz; more channels or a higher "
-            "rate count as more.",
-        ),
-    ] = Limits.minutes
-    max_size: Annotated[
-        int, typer.Option(min=1, metavar="MB", help="Largest file, in megabytes.")
-    ] = Limits.megabytes
-    max_files: Annotated[int, typer.Option(min=1, help="Most files of a batch.")] = Limits.files
-    max_steps: Annotated[int, typer.Option(min=1, help="Largest number of steps.")] = Limits.steps
-    max_work: Annotated[
-        float,
-        typer.Option(
-            min=0.1, metavar="MINUTES", help="Longest restoration of a recording, in minutes."
-        ),
-    ] = Limits.work_minutes
-    max_memory: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            show_default="half of the memory of the machine",
-            help="Main memory that the inspection or restoration of a recording may take, such as "
-            "4GB.",
-        ),
-    ] = None
-    max_daily_size: Annotated[
-        int,
-        typer.Option(
-            min=1, metavar="MB", help="Size of all uploads of a visitor in a day, in megabytes."
-        ),
-    ] = Limits.daily_megabytes
-    max_daily_files: Annotated[
-        int, typer.Option(min=1, help="Most files that a visitor uploads in a day.")
-    ] = Limits.daily_files
-
-
 @grouped
 def web(
     server: ServerOptions,
@@ -122,25 +79,11 @@ def web(
         _check_installed()
         from a2sb_core.web.parts import Served
 
-        served = Served(root, _limits(limits), model, device)
+        served = Served(root, limits.limits(), model, device)
         try:
             _serve(served, server)
         finally:
             served.close()
-
-
-def _limits(given: LimitOptions) -> Limits:
-    limits = Limits(
-        given.max_minutes,
-        given.max_size,
-        given.max_files,
-        given.max_steps,
-        given.max_work,
-        given.max_daily_size,
-        given.max_daily_files,
-    )
-    memory = read_size(given.max_memory)
-    return replace(limits, memory_bytes=memory) if memory else limits
 
 
 def _serve(served: Served, server: ServerOptions) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 
 def slug(text: str) -> str:
@@ -70,3 +71,12 @@ def printable(path: str | os.PathLike[str]) -> str:
     """
     text = os.fspath(path).encode("utf-8", "backslashreplace").decode()
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def without_folders(text: str, root: Path) -> str:
+    """Return a text in which paths below ``root`` are shortened to the names of the files.
+
+    >>> without_folders("/tmp/x/up/1/my tape.wav is empty", Path("/tmp/x"))
+    'my tape.wav is empty'
+    """
+    return re.sub(re.escape(str(root)) + r"/(?:[^/\s]+/)*", "", text)

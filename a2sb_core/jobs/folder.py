@@ -88,11 +88,11 @@ def commit(folder: Path, outcome: JobOutcome) -> None:
     shutil.rmtree(folder / SOURCE, ignore_errors=True)
 
 
-def perform(report: OnStep, folder: Path, work: Work, attempt: int) -> JobOutcome:
+def perform(report: OnStep, folder: Path, work: Work, attempt: int, started: float) -> JobOutcome:
     """Do a job in a worker, unless it is done already."""
     if done := read_outcome(folder):
         return done
-    ticket, room, started = Ticket.read(folder / TICKET), folder / WORK, time.time()
+    ticket, room = Ticket.read(folder / TICKET), folder / WORK
     is_continued = room.exists()
     room.mkdir(exist_ok=True)
     source = folder / SOURCE / ticket.source

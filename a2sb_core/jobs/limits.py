@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from a2sb_core.audio.formats import AudioInfo
 
+MEGABYTE = 1_000_000
 COUNTED_CHANNELS, COUNTED_RATE = 2, 48000
 """Channels and sample rate in Hz up to which a minute of audio counts as one minute."""
 

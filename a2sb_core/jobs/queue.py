@@ -79,7 +79,8 @@ class JobQueue:
 
     Attributes:
         ended: number of jobs that have ended, by state, since the queue was opened.
-        seconds: duration of all these jobs, without the time that they waited.
+        ran: number of these jobs that ran.
+        seconds: duration of all jobs that ran, without the time that they waited.
         lost_workers: number of workers that ended during a job.
 
     Raises:
@@ -99,7 +100,7 @@ class JobQueue:
         self.folder, self.work, self.limits = folder, work, limits
         self.waiting, self.keep_s = waiting, keep_s
         self.ended: Counter[State] = Counter()
-        self.seconds, self.lost_workers = 0.0, 0
+        self.ran, self.seconds, self.lost_workers = 0, 0.0, 0
         self._entries: dict[str, _Entry] = {}
         self._waiting: deque[str] = deque()
         self._changed, self._is_closed = threading.Condition(), False
@@ -282,6 +283,7 @@ class JobQueue:
             finished=entry.step[0],
             frames=entry.step[1],
             attempts=entry.attempts,
+            started=entry.started,
             outcome=entry.outcome,
         )
 
@@ -326,6 +328,7 @@ class JobQueue:
                 folder,
                 self.work,
                 entry.attempts,
+                entry.started,
                 limits=self.limits,
                 stop=entry.stop,
                 on_step=step,
@@ -356,6 +359,7 @@ class JobQueue:
         entry.outcome, entry.state = outcome, outcome.state
         self.ended[outcome.state] += 1
         if outcome.started is not None:
+            self.ran += 1
             self.seconds += outcome.ended - outcome.started
 
     def _sweep(self) -> None:

@@ -78,6 +78,7 @@ class Job(Record):
         finished: number of finished frames.
         frames: number of all frames; 0 if it is not known.
         attempts: number of times that the work began.
+        started: begin of the last attempt, in seconds since 1970; None before.
         outcome: the outcome; None before the end.
     """
 
@@ -87,4 +88,5 @@ class Job(Record):
     finished: int = 0
     frames: int = 0
     attempts: int = 0
+    started: float | None = None
     outcome: JobOutcome | None = None

@@ -5,6 +5,10 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from a2sb_core.jobs.limits import MEGABYTE, Limits
+
+DAY_S = 24 * 3600.0
+
 
 @dataclass
 class Visit:
@@ -40,6 +44,21 @@ class Visits:
         visit = Visit()
         self._by_visitor.setdefault(visitor, []).append(visit)
         return visit
+
+    def excess(self, visitor: str, limits: Limits, more: int = 0) -> str:
+        """Return why the uploads of a visitor exceed the daily limits, or an empty text.
+
+        Args:
+            visitor: the visitor.
+            limits: the limits.
+            more: number of bytes that are still to come.
+        """
+        day = self.of(visitor)
+        if len(day) > limits.daily_files or sum(one.files for one in day) > limits.daily_files:
+            return f"more than {limits.daily_files} files in a day exceed the limit of this server"
+        if sum(one.size for one in day) + more > limits.daily_megabytes * MEGABYTE:
+            return f"more than {limits.daily_megabytes} MB in a day exceed the limit of this server"
+        return ""
 
     def clear(self, visitor: str) -> None:
         """Forget the requests of a visitor."""

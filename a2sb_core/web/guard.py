@@ -12,8 +12,8 @@ from typing import Any
 from starlette.formparsers import MultiPartException
 
 from a2sb_core.jobs.hosts import AllowedHosts
-from a2sb_core.jobs.limits import Limits
-from a2sb_core.jobs.visits import Visit, Visits
+from a2sb_core.jobs.limits import MEGABYTE, Limits
+from a2sb_core.jobs.visits import DAY_S, Visit, Visits
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -23,8 +23,6 @@ Refusal = Callable[[Visit, int], str]
 
 LOGIN, LOGINS, LOGIN_PERIOD_S = "/login", 5, 60.0
 """Path of the login, and the largest number of failed attempts of an address within a period."""
-DAY_S = 24 * 3600.0
-MEGABYTE = 1_000_000
 LARGEST_FORM = 16 * MEGABYTE
 """Largest body in bytes of a request that uploads no files."""
 FILES = ("/gradio_api/file=", "/gradio_api/file/")
@@ -129,14 +127,11 @@ class Guard:
 
     def _upload_refusal(self, visitor: str, visit: Visit, more: int) -> str:
         """Return why an upload with ``more`` further bytes exceeds the limits, or an empty text."""
-        day, limits = self.uploads.of(visitor), self.limits
-        if visit.files > limits.files:
-            return f"more than {limits.files} files in an upload exceed the limit of this server"
-        if len(day) > limits.daily_files or sum(one.files for one in day) > limits.daily_files:
-            return f"more than {limits.daily_files} files in a day exceed the limit of this server"
-        if sum(one.size for one in day) + more > limits.daily_megabytes * MEGABYTE:
-            return f"more than {limits.daily_megabytes} MB in a day exceed the limit of this server"
-        return ""
+        if visit.files > self.limits.files:
+            return (
+                f"more than {self.limits.files} files in an upload exceed the limit of this server"
+            )
+        return self.uploads.excess(visitor, self.limits, more)
 
     def _answers(self, scope: Message, body: Body, send: Send) -> Send:
         """Return a function that sends the answer with hardened headers."""

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from a2sb_core.batch.local import FileOutcome
-from a2sb_core.common.text import printable
+from a2sb_core.common.text import printable, without_folders
 from a2sb_core.jobs.records import Job
 from a2sb_core.web import work
 from a2sb_core.web.parts import (
@@ -23,7 +23,6 @@ from a2sb_core.web.parts import (
     suffixes,
     task_radio,
     wire_tasks,
-    without_folders,
 )
 from a2sb_core.web.session import Session
 from a2sb_core.web.work import PageRequest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import gradio as gr
 
 from a2sb_core.audio.choices import AudioFormat, Stereo
 from a2sb_core.batch.pairing import readable
+from a2sb_core.common.text import without_folders
 from a2sb_core.config.defaults import DEFAULT_MODEL
 from a2sb_core.errors import A2SBError
 from a2sb_core.jobs.job_process import CancelledError, JobProcess
@@ -93,15 +93,6 @@ def explained(root: Path) -> Iterator[None]:
         raise gr.Error(
             without_folders(str(error), root), duration=None, print_exception=False
         ) from error
-
-
-def without_folders(text: str, root: Path) -> str:
-    """Return a text in which paths below ``root`` are shortened to the names of the files.
-
-    >>> without_folders("/tmp/x/up/1/my tape.wav is empty", Path("/tmp/x"))
-    'my tape.wav is empty'
-    """
-    return re.sub(re.escape(str(root)) + r"/(?:[^/\s]+/)*", "", text)
 
 
 def hint(text: str, root: Path) -> str:

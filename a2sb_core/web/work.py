@@ -26,7 +26,8 @@ from a2sb_core.jobs.job_process import CancelledError, JobProcess, OnStep
 from a2sb_core.jobs.limits import Limits
 from a2sb_core.jobs.queue import JobQueue
 from a2sb_core.jobs.records import Job, JobOutcome
-from a2sb_core.jobs.restoring import RestoreRequest, check_recording
+from a2sb_core.jobs.request import RestoreRequest
+from a2sb_core.jobs.restoring import check_recording
 from a2sb_core.plugins import DamageOption, DamageTextError, default_registry, read_damage
 from a2sb_core.restoration.analysis import Analysis, Analyzer
 from a2sb_core.restoration.damage import validated

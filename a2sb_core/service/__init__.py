@@ -1,0 +1,1 @@
+"""The service of `a2sb serve`: jobs over HTTP, and a client in Python."""
