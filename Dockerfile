@@ -41,7 +41,7 @@ COPY --from=packages /opt/a2sb /opt/a2sb
 ENV HOME=/home/a2sb USER=a2sb PATH=/opt/a2sb/bin:$PATH PYTHONUNBUFFERED=1
 WORKDIR /music
 USER 1000
-EXPOSE 7860
+EXPOSE 7860 8000
 HEALTHCHECK --interval=30m --timeout=2m --start-period=1m CMD ["a2sb", "doctor"]
 ENTRYPOINT ["a2sb"]
 CMD ["--help"]

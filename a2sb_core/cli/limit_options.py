@@ -26,7 +26,12 @@ class LimitOptions:
     max_size: Annotated[
         int, typer.Option(min=1, metavar="MB", help="Largest file, in megabytes.")
     ] = Limits.megabytes
-    max_files: Annotated[int, typer.Option(min=1, help="Most files of a batch.")] = Limits.files
+    max_files: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Most files of a batch, and most jobs of a client that have not ended."
+        ),
+    ] = Limits.files
     max_steps: Annotated[int, typer.Option(min=1, help="Largest number of steps.")] = Limits.steps
     max_work: Annotated[
         float,

@@ -1,7 +1,6 @@
 """The scripts under examples/, as a reader would use them."""
 
 import importlib
-import io
 import threading
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from engine_helpers import RATE, limited, noise, write_samples
+from engine_helpers import RATE, limited, write_samples
 from tiny_model import save_tiny
 
 from a2sb_core import RestoreOptions, Restorer
@@ -73,33 +72,3 @@ def test_a_live_source_is_restored(script, restorer):
     blocks = iter(torch.split(wave, live.BLOCK, dim=-1))
     expected = torch.cat(list(restorer.prepare(blocks, RATE, EXTEND).run()), dim=-1)
     assert np.array_equal(restored, expected.numpy().T)
-
-
-def test_uploads_are_restored(script, restorer, tmp_path):
-    pytest.importorskip("fastapi")
-    testclient = pytest.importorskip("fastapi.testclient")
-    service = script("service")
-    client = testclient.TestClient(service.create(restorer))
-    source = write_samples(tmp_path / "in.wav", limited(RATE // 2, 3000).T)
-    answer = client.post("/restore/bandwidth?steps=1", content=source.read_bytes())
-    assert answer.status_code == 200
-    restorer.restore_file(source, tmp_path / "out.wav", task="bandwidth", steps=1)
-    assert answer.content == (tmp_path / "out.wav").read_bytes()
-    for query, content, words in (
-        ("nonsense", source.read_bytes(), "nonsense"),
-        ("bandwidth?amount=2", source.read_bytes(), "amount"),
-        ("bandwidth", b"no audio", "audio"),
-    ):
-        answer = client.post(f"/restore/{query}", content=content)
-        assert answer.status_code == 422
-        assert words in answer.json()["detail"]
-
-
-def test_an_upload_that_is_too_large_is_refused(script, restorer, monkeypatch):
-    testclient = pytest.importorskip("fastapi.testclient")
-    service = script("service")
-    monkeypatch.setattr(service, "MAX_BYTES", 1000)
-    answer = testclient.TestClient(service.create(restorer)).post(
-        "/restore/bandwidth", content=io.BytesIO(noise(1000).numpy().tobytes()).getvalue()
-    )
-    assert answer.status_code == 413

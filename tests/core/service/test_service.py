@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 import numpy as np
 import pytest
 import soundfile
+from doc_pages import blocks
 from service_parts import RATE, ask, recording, served, until
 
 pytest.importorskip("fastapi")
@@ -351,3 +352,14 @@ def test_a_server_that_does_not_answer_is_told(monkeypatch, song):
         with pytest.raises(NoAnswerError, match="does not answer"):
             asked()
     assert time.monotonic() - started < 5
+
+
+def test_the_example_of_the_page_runs(url, tmp_path, monkeypatch, capsys):
+    (text,) = (one.text for one in blocks("python") if one.page.name == "service.md")
+    monkeypatch.chdir(tmp_path)
+    wave = soundfile.read(recording(tmp_path / "old.wav"))[0]
+    soundfile.write("old.ogg", wave, RATE)
+    exec(text.replace("http://127.0.0.1:8000", url), {})
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-2].startswith("done ") and "extending above" in shown[-1]
+    assert soundfile.info("new.flac").frames == len(wave)
