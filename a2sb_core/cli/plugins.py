@@ -118,9 +118,9 @@ def doctor(as_json: JsonOption = False) -> None:
             typer.echo(f"{state}: plugin `{finding.plugin}` of {origin}")
             text = f"  problem: {finding.what}\n  advice:  {finding.advice}\n"
             typer.echo(printable_text(text))
-        external = {entry.distribution for entry in registry.entries() if not entry.builtin}
+        distributions = {entry.distribution for entry in registry.entries() if not entry.builtin}
         typer.echo(
-            f"{len(external)} installed distributions add components; "
+            f"{len(distributions)} installed distributions add components; "
             f"{broken} problems, {len(findings) - broken} notes"
         )
     if broken:

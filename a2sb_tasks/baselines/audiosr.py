@@ -1,37 +1,36 @@
-"""Adapter for AudioSR (Liu et al. 2023), the package `audiosr`, which extends bandwidth."""
+"""AudioSR (Liu et al. 2023), which extends bandwidth, in an environment of its own."""
 
 from __future__ import annotations
 
-import importlib
-import tempfile
-from collections.abc import Mapping
-from functools import cached_property
+import shlex
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-import soundfile
-import torch
-import torchaudio.functional
 from pydantic import Field
-from torch import Tensor
 
-from a2sb_core.interfaces import A2SBError, AudioRestorer, ComponentConfig, TaskError
+from a2sb_core.interfaces import A2SBError
+from a2sb_tasks.baselines.external import External, interpreter_has
+
+SCRIPT = Path(__file__).with_name("run_audiosr.py")
 
 
-class AudioSR(AudioRestorer):
+class AudioSR(External):
     """Runs AudioSR on each channel, in pieces of the length that it is designed for.
 
+    AudioSR normalizes each piece; the fitted gain undoes this.
+
     Raises:
-        A2SBError: the package is not installed.
+        A2SBError: no interpreter is given, its environment has no AudioSR, or AudioSR fails.
     """
 
-    RATE = 48000
-
-    class Config(ComponentConfig):
-        """Settings of AudioSR, and the length of its pieces."""
+    class Config(External.Config):
+        """Settings of AudioSR, and the interpreter that runs it."""
 
         name: str = "audiosr"
+        command: str = "{script} {inputs} {outputs}"
+        """Script and its files; ``{script}`` is the one of this project."""
+        python: str = ""
+        """Python interpreter of an environment in which AudioSR is installed."""
         model: Literal["basic", "speech"] = "basic"
         """Name of the model of AudioSR."""
         steps: int = Field(50, ge=1)
@@ -40,64 +39,34 @@ class AudioSR(AudioRestorer):
         """Guidance scale."""
         seed: int = 0
         """Random seed."""
-        piece_s: float = Field(5.12, gt=0)
+        piece_s: float | None = Field(5.12, gt=0)
         """Length of a piece in seconds; the last piece is padded, and its result is cut."""
         device: str = "auto"
         """Device, by the name that AudioSR uses."""
 
+    config: Config
+
+    @property
+    def words(self) -> list[str]:
+        """The interpreter, the script and its arguments."""
+        config = self.config
+        names = ("model", "device", "steps", "guidance", "seed")
+        options = [word for name in names for word in (f"--{name}", str(getattr(config, name)))]
+        script = [word.replace("{script}", str(SCRIPT)) for word in shlex.split(config.command)]
+        return [config.python, *script, *options]
+
     def check(self) -> None:
-        """Import the package.
+        """Check that the interpreter finds AudioSR.
 
         Raises:
-            A2SBError: the package is not installed.
+            A2SBError: it does not, or none is given.
         """
-        _ = self._package
-
-    @cached_property
-    def _package(self) -> Any:
-        try:
-            return importlib.import_module("audiosr")
-        except ImportError as error:
+        python = self.config.python
+        if not python or not interpreter_has([python], "audiosr"):
+            state = f"`{python}` has no package audiosr" if python else "no interpreter is given"
             raise A2SBError(
-                "the restorer `audiosr` needs the package audiosr, which pins old versions of "
-                "other packages: install it together with a2sb in a separate environment, by "
-                "`pip install audiosr`"
-            ) from error
-
-    @cached_property
-    def _model(self) -> Any:
-        return self._package.build_model(model_name=self.config.model, device=self.config.device)
-
-    def restore_audio(
-        self, wave: Tensor, sample_rate: int, task: str, parameters: Mapping[str, Any]
-    ) -> Tensor:
-        """Extend the bandwidth of (C, T) audio; AudioSR finds the cutoff automatically.
-
-        Raises:
-            TaskError: the task is not `bandwidth`.
-        """
-        if task != "bandwidth":
-            raise TaskError("audiosr supports only the task `bandwidth`")
-        piece = max(1, round(self.config.piece_s * sample_rate))
-        channels = [
-            torch.cat([self._extend(part, sample_rate, piece) for part in channel.split(piece)])
-            for channel in wave
-        ]
-        return torch.stack(channels).to(wave)
-
-    def _extend(self, part: Tensor, sample_rate: int, piece: int) -> Tensor:
-        """Extend one piece (T,) through a file; a short piece is padded with zeros."""
-        given = torch.nn.functional.pad(part, (0, piece - len(part)))
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "piece.wav"
-            soundfile.write(path, given.double().numpy(), sample_rate, subtype="FLOAT")
-            made = self._package.super_resolution(
-                self._model,
-                str(path),
-                seed=self.config.seed,
-                guidance_scale=self.config.guidance,
-                ddim_steps=self.config.steps,
+                f"the restorer `audiosr` cannot run: {state}. AudioSR needs an environment of its "
+                "own, since it pins old versions of other packages: make one with `python3.10 -m "
+                "venv FOLDER` and `FOLDER/bin/pip install audiosr`, and write "
+                "`audiosr(python=FOLDER/bin/python)`"
             )
-        made = torch.from_numpy(np.asarray(made, dtype=np.float32).reshape(-1))
-        back = torchaudio.functional.resample(made, self.RATE, sample_rate)
-        return torch.nn.functional.pad(back, (0, max(0, len(part) - len(back))))[: len(part)]

@@ -1,27 +1,41 @@
-"""A module in place of the package audiosr, which cannot be installed beside this project."""
+"""A package in place of audiosr, which cannot be installed beside this project."""
 
-from types import ModuleType
+import shlex
+import sys
+
+PACKAGE = """
+import json
+from pathlib import Path
 
 import numpy as np
 import soundfile
-import torch
-import torchaudio
+import soxr
+
+CALLS = Path(__file__).with_name("calls.jsonl")
 
 
-def stand_in():
-    """Return a module that gives back its input at 48 kHz, (1, 1, T), half as loud.
+def build_model(model_name, device):
+    return f"{model_name} on {device}"
 
-    Its list ``calls`` holds what it was called with.
+
+def super_resolution(model, path, seed, guidance_scale, ddim_steps):
+    wave, rate = soundfile.read(path, dtype="float32")
+    with CALLS.open("a") as file:
+        print(json.dumps([model, len(wave), rate, seed, guidance_scale, ddim_steps]), file=file)
+    made = soxr.resample(wave, rate, 48000)
+    return 0.5 * made[None, None].astype(np.float64) / max(1e-9, abs(made).max())
+"""
+
+
+def interpreter(folder):
+    """Write a package that returns its input at 48 kHz with a peak of 0.5, and an interpreter.
+
+    The file ``calls.jsonl`` of the folder has a line for each call.
     """
-    module = ModuleType("audiosr")
-    module.calls = []
-
-    def super_resolution(model, path, seed, guidance_scale, ddim_steps):
-        wave, rate = soundfile.read(path, dtype="float32")
-        module.calls.append((model, len(wave), rate, seed, guidance_scale, ddim_steps))
-        made = torchaudio.functional.resample(torch.from_numpy(wave), rate, 48000).numpy()
-        return 0.5 * made[None, None].astype(np.float64)
-
-    module.super_resolution = super_resolution
-    module.build_model = lambda model_name, device: f"{model_name} on {device}"
-    return module
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "audiosr.py").write_text(PACKAGE)
+    python = folder / "python"
+    words = f"PYTHONPATH={shlex.quote(str(folder))} exec {shlex.quote(sys.executable)}"
+    python.write_text(f'#!/bin/sh\n{words} "$@"\n')
+    python.chmod(0o755)
+    return str(python)
