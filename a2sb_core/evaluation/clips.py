@@ -2,25 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from a2sb_core.audio.formats import FORMATS
 from a2sb_core.audio.manifests import read_manifest
-from a2sb_core.common.files import find_files, hold_out
+from a2sb_core.common.files import file_hash, find_files, hold_out
 from a2sb_core.config.evaluation import EvaluateConfig
 from a2sb_core.errors import AudioError, ConfigError
+from a2sb_core.evaluation.results import fingerprint
 
+PATH = "_path"
+"""End of the names of columns that hold paths, relative to the manifest."""
+COLUMNS = ("midi_path", "midi_start")
+"""Further columns of a manifest, for metrics."""
 LISTED_MISSING = 5
 """Largest number of missing files that an error message lists."""
 
 
 @dataclass(frozen=True)
 class ClipFile:
-    """A clip; ``name`` is its path below the source, the same on every machine."""
+    """A clip of an evaluation.
+
+    Attributes:
+        name: its path below the source, the same on every machine.
+        path: its file.
+        columns: further columns of its row in the manifest; those named ``..._path`` are the
+            paths of files, and absolute.
+    """
 
     name: str
     path: Path
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """A hash of the content of the clip and of all files that its columns name."""
+        own = file_hash(self.path)
+        more = {
+            name: file_hash(Path(text)) if name.endswith(PATH) else text
+            for name, text in self.columns.items()
+        }
+        return fingerprint(own, more) if more else own
 
 
 def list_clips(config: EvaluateConfig) -> list[ClipFile]:
@@ -61,22 +85,36 @@ def _in_folder(folder: Path, held_out: int | None) -> list[ClipFile]:
 
 
 def _in_manifest(manifest: Path, split: str) -> list[ClipFile]:
-    rows = [row.fields for row in read_manifest(manifest, ["file_path"], ["split"])]
-    names = sorted({row["file_path"] for row in rows if row.get("split", split) == split})
-    if not names:
+    rows = [row.fields for row in read_manifest(manifest, ["file_path"], ["split", *COLUMNS])]
+    chosen = {row["file_path"]: row for row in rows if row.get("split", split) == split}
+    if not chosen:
         splits = ", ".join(sorted({row.get("split") or "" for row in rows} - {""})) or "none"
         raise AudioError(f"{manifest} lists nothing for the split `{split}`; splits: {splits}")
-    clips = [ClipFile(name, manifest.parent / name) for name in names]
+    clips = [
+        ClipFile(name, manifest.parent / name, _columns(row, manifest.parent))
+        for name, row in sorted(chosen.items())
+    ]
     _check_files(clips, manifest)
     return clips
 
 
+def _columns(row: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Return the columns for metrics that a row fills."""
+    found = {name: row[name] for name in COLUMNS if row.get(name)}
+    absolute = {name: str((folder / text).absolute()) for name, text in found.items()}
+    return {name: absolute[name] if name.endswith(PATH) else found[name] for name in found}
+
+
 def _check_files(clips: list[ClipFile], manifest: Path) -> None:
-    missing = [clip.name or "(a line without a path)" for clip in clips if not clip.path.is_file()]
+    files = {clip.name or "(a line without a path)": clip.path for clip in clips}
+    for clip in clips:
+        more = {name: Path(text) for name, text in clip.columns.items() if name.endswith(PATH)}
+        files |= {f"{name} of {clip.name} ({path.name})": path for name, path in more.items()}
+    missing = [name for name, path in files.items() if not path.is_file()]
     if missing:
         rest = len(missing) - LISTED_MISSING
         raise AudioError(
-            f"{manifest}: {len(missing)} of {len(clips)} files are missing: "
+            f"{manifest}: {len(missing)} of {len(files)} files are missing: "
             f"{', '.join(missing[:LISTED_MISSING])}{f' and {rest} more' if rest > 0 else ''}; "
             "paths are relative to the manifest"
         )

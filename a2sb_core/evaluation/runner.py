@@ -210,7 +210,13 @@ class Evaluation:
         except Exception as error:  # a system may fail in any way; the others go on
             return trial, None, [EvaluationFailure(*place, _reason(error))]
         outcome = Outcome(
-            truth, output.wave, rate, protocol.task, damaged.parameters, output.diagnostics
+            truth,
+            output.wave,
+            rate,
+            protocol.task,
+            damaged.parameters,
+            output.diagnostics,
+            self.clips[trial.clip].columns,
         )
         values, failures = self._measure(trial, outcome)
         marks = damaged.marks
@@ -289,7 +295,7 @@ class Evaluation:
 
     def _trials(self, store: ResultStore, keep_clips: int) -> list[Trial]:
         """List all trials, system by system, so that each worker loads a model once."""
-        hashes = [file_hash(clip.path) for clip in self.clips]
+        hashes = [clip.digest for clip in self.clips]
         return [
             self._trial(c, p, s, hashes[c], store, self.config.keep_audio or c < keep_clips)
             for s in range(len(self.systems))

@@ -25,6 +25,8 @@ class Outcome:
             corruption that serves the task.
         diagnostics: values (N,) that a model's representation found in the output of the sampler,
             by name; see :meth:`Representation.diagnostics`. Empty for other systems.
+        columns: text of further columns of the clip's row in the manifest, by name; paths are
+            absolute. Empty without a manifest.
     """
 
     truth: Tensor
@@ -33,6 +35,7 @@ class Outcome:
     task: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     diagnostics: Mapping[str, Tensor] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 class Metric(Component, ABC):

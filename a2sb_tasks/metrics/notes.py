@@ -1,4 +1,4 @@
-"""F1 of the notes that are transcribed from restored and clean audio."""
+"""F1 of the notes that are transcribed from restored audio."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ import tempfile
 from contextlib import redirect_stdout
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
 from pydantic import Field
 from torch import Tensor
 
-from a2sb_core.interfaces import A2SBError, ComponentConfig, Metric
-
-Notes = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
-"""Start and end in seconds, (N, 2), and pitches in Hz, (N,)."""
+from a2sb_core.interfaces import A2SBError, ComponentConfig, Metric, Outcome
+from a2sb_tasks.metrics.midi import Notes, notes_of, part_of, read_midi
 
 
 class NoteF1(Metric):
     """F1 of the notes of the restored audio relative to those of the truth; 1 for equal notes.
 
-    Basic Pitch (Bittner et al. 2022), whose package contains its weights, transcribes both. A note
-    is correct if its pitch (within half a semitone) and its onset agree, as in mir_eval.
+    Basic Pitch (Bittner et al. 2022), whose package contains its weights, transcribes the audio. A
+    note is correct if its pitch (within half a semitone) and its onset agree, as in mir_eval.
 
     Raises:
-        A2SBError: a package is not installed.
+        A2SBError: a package is not installed, or the MIDI file of a clip is not known.
     """
 
     higher_is_better = True
 
     class Config(ComponentConfig):
-        """Tolerance of the comparison of notes."""
+        """Notes of the truth, and the tolerance of the comparison."""
 
         name: str = "note_f1"
         onset_s: float = Field(0.05, gt=0)
         """Tolerance of the onset in seconds."""
+        truth: Literal["audio", "midi"] = "audio"
+        """Source of the notes of the truth: a transcription of the clean audio, or the MIDI file in
+        the column ``midi_path`` of the manifest (the paper's tables of Maestro)."""
 
     def __init__(self, config: ComponentConfig) -> None:
         super().__init__(config)
@@ -71,7 +71,20 @@ class NoteF1(Metric):
 
     def measure(self, truth: Tensor, estimate: Tensor, sample_rate: int) -> float:
         """Compare the mean of the channels of (C, T) recordings."""
-        wanted, found = self._notes_of_truth(truth, sample_rate), self.notes(estimate, sample_rate)
+        return self._f1(self._notes_of_truth(truth, sample_rate), self.notes(estimate, sample_rate))
+
+    def judge(self, outcome: Outcome) -> float | None:
+        """Compare with a transcription of the truth, or with the MIDI file of the clip."""
+        if self.config.truth == "audio":
+            return super().judge(outcome)
+        if "midi_path" not in outcome.columns:
+            raise A2SBError("the clip has no MIDI file: add a column midi_path to the manifest")
+        duration_s = outcome.truth.shape[-1] / outcome.sample_rate
+        wanted = read_midi(Path(outcome.columns["midi_path"]))
+        wanted = part_of(wanted, _seconds(outcome.columns.get("midi_start", "0")), duration_s)
+        return self._f1(wanted, self.notes(outcome.estimate, outcome.sample_rate))
+
+    def _f1(self, wanted: Notes, found: Notes) -> float:
         if not len(wanted[1]) or not len(found[1]):
             return float(len(wanted[1]) == len(found[1]))
         _, _, f1, _ = self._compare(
@@ -100,9 +113,14 @@ def transcribe(wave: Tensor, sample_rate: int, model: Any) -> Notes:
         soundfile.write(path, wave.mean(dim=0).cpu().numpy(), sample_rate, "FLOAT")
         with redirect_stdout(io.StringIO()), np.errstate(invalid="ignore"):  # drop its output
             _, _, events = predict(path, model)
-    intervals = np.array([event[:2] for event in events], dtype=np.float64).reshape(-1, 2)
-    pitches = np.array([event[2] for event in events], dtype=np.float64)
-    return intervals, 440 * 2 ** ((pitches - 69) / 12)
+    return notes_of([event[2] for event in events], [event[:2] for event in events])
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise A2SBError(f"midi_start must be a number of seconds, got `{text}`") from error
 
 
 def _missing(error: ImportError) -> A2SBError:

@@ -10,6 +10,7 @@ from task_helpers import music, white
 
 from a2sb_core.errors import ConfigError
 from a2sb_core.interfaces import A2SBError, Outcome
+from a2sb_tasks.metrics.midi import read_midi
 from a2sb_tasks.metrics.mos_fit import MOSFit
 from a2sb_tasks.metrics.notes import NoteF1
 from a2sb_tasks.metrics.phase import PhaseResidual
@@ -158,6 +159,39 @@ def test_note_f1_counts_pitch_and_onset(monkeypatch):
     assert f1(four, [(0.16, 440.0), (0.5, 700.0), *four[2:]]) == pytest.approx(1 / 2)
     assert f1(four, [(0.14, 445.0), *four[1:]]) == 1
     assert [f1([], []), f1(four, []), f1([], four)] == [1, 0, 0]
+
+
+def test_note_f1_against_a_midi_file(tmp_path, monkeypatch):
+    """An excerpt from 2 s of a file whose tempo doubles at 1 s: two notes of it are heard."""
+    pytest.importorskip("mir_eval")
+    mido = pytest.importorskip("mido")
+    track = mido.MidiTrack()
+    track.append(mido.MetaMessage("set_tempo", tempo=1_000_000, time=0))  # a beat is 480 ticks
+    track.append(mido.Message("note_on", note=60, time=0))
+    track.append(mido.Message("note_on", note=60, velocity=0, time=480))
+    track.append(mido.MetaMessage("set_tempo", tempo=500_000, time=0))
+    track.append(mido.Message("note_on", note=69, time=2 * 480))
+    track.append(mido.Message("note_off", note=69, time=480))
+    track.append(mido.Message("note_on", note=40, channel=9, time=0))
+    track.append(mido.Message("note_on", note=81, time=240))
+    path = tmp_path / "piece.mid"
+    mido.MidiFile(tracks=[track], ticks_per_beat=480).save(path)
+    intervals, pitches = read_midi(path)
+    np.testing.assert_allclose(intervals, [(0, 1), (2, 2.5), (2.75, 2.751)])
+    np.testing.assert_allclose(pitches, [261.6256, 440, 880], rtol=1e-6)
+    heard = (np.array([[0.02, 0.4], [0.76, 0.9], [0.9, 1.0]]), np.array([440.0, 880.0, 500.0]))
+    monkeypatch.setattr(NoteF1, "notes", lambda self, wave, sample_rate: heard)
+    metric = NoteF1.Config(truth="midi").build()
+    wave, columns = torch.zeros(1, RATE), {"midi_path": str(path), "midi_start": "2.0"}
+    f1 = metric.judge(Outcome(wave, wave, RATE, columns=columns))
+    assert f1 == pytest.approx(2 * (2 / 3) / (2 / 3 + 1))
+    with pytest.raises(A2SBError, match="column midi_path"):
+        metric.judge(Outcome(wave, wave, RATE))
+    with pytest.raises(A2SBError, match="number of seconds, got `soon`"):
+        metric.judge(Outcome(wave, wave, RATE, columns={**columns, "midi_start": "soon"}))
+    path.write_bytes(b"MThd, but not for long")
+    with pytest.raises(A2SBError, match=r"piece\.mid cannot be read as a MIDI file"):
+        read_midi(path)
 
 
 def melody(*onsets_s, hz=(440.0, 523.25, 659.26, 783.99)):
