@@ -33,6 +33,7 @@ class Commands(LazyGroup):
         "evaluate": "Compare restoration systems on damaged clips.",
         "listen": "Make listening tests, collect their ratings, report them.",
         "ablate": "Train and evaluate every combination of settings.",
+        "data": "Make manifests of public data sets for training.",
         "train": "Train a model, or resume a run.",
         "gather": "Merge models that are fine-tuned on ranges of t.",
         "convert": "Convert published checkpoints to a model folder.",

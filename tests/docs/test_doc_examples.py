@@ -24,6 +24,7 @@ from a2sb_core.config.tree import Node, merge
 from a2sb_core.evaluation.protocols import load_protocols
 from a2sb_core.plugins import Registrar, Registry, default_registry
 from a2sb_core.testing import Case, laws
+from a2sb_core.training.curation.public_sets import load_sets
 
 RATE = 44100
 SLOW = {"docs/evaluation.md"}
@@ -129,7 +130,7 @@ def test_pipes_redirections_and_continued_lines_are_split():
 
 @pytest.mark.parametrize("block", blocks("yaml"), ids=str)
 def test_yaml_is_valid(block, tmp_path):
-    """A block is a whole run, fields that are laid over the run of `small`, or protocols."""
+    """A block is a whole run, fields laid over the run of `small`, data sets, or protocols."""
     shutil.copytree(SMALL.parent, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "block.yaml"
     path.write_text(block.text)
@@ -138,6 +139,8 @@ def test_yaml_is_valid(block, tmp_path):
         assert tree  # a test of the plugin that the page writes reads it
     elif "chain" in tree:
         load_config(ChainConfig, path)
+    elif "sets" in tree:
+        assert load_sets(path).sets.keys() > tree["sets"].keys()
     elif "extends" in tree:
         load_config(TrainConfig, path)
     elif tree.keys() <= TrainConfig.model_fields.keys() | ModelConfig.model_fields.keys():

@@ -1,0 +1,1 @@
+"""Curation of public data sets: metadata, licences, bandwidths, manifests and attribution."""
