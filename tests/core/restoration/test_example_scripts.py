@@ -72,3 +72,40 @@ def test_a_live_source_is_restored(script, restorer):
     blocks = iter(torch.split(wave, live.BLOCK, dim=-1))
     expected = torch.cat(list(restorer.prepare(blocks, RATE, EXTEND).run()), dim=-1)
     assert np.array_equal(restored, expected.numpy().T)
+
+
+def test_a_watched_folder_is_restored_when_a_recording_is_complete(
+    script, restorer, tmp_path, capsys
+):
+    watched = script("watched_folder").WatchedFolder
+    source, target = tmp_path / "exports", tmp_path / "restored"
+    folder = watched(source, target)
+    target.mkdir()
+    path = write_samples(source / "mix.wav", limited(RATE, 3000, channels=2).T)
+    (source / "notes.txt").write_text("no audio")
+    (source / ".mix.wav").write_bytes(b"hidden")
+    whole = path.read_bytes()
+
+    def look(folder=folder):
+        folder.look(restorer, EXTEND)
+        return capsys.readouterr()
+
+    path.write_bytes(whole[:1000])
+    assert look() == ("", "")
+    path.write_bytes(whole)  # it grows while it is exported
+    assert look() == ("", "") and not list(target.iterdir())
+    assert look().out == "mix.wav: energy ends at 3000 Hz, extending above\n"
+    restorer.restore_file(path, tmp_path / "own.wav", EXTEND)
+    assert (target / "mix.wav").read_bytes() == (tmp_path / "own.wav").read_bytes()
+    assert look() == ("", "")
+    again = watched(source, target)  # finds the result of the first one
+    assert look(again) == look(again) == ("", "")
+    write_samples(path, limited(RATE // 2, 3000, channels=2).T)
+    (source / "broken.wav").write_bytes(b"no audio")
+    look()
+    shown = look()
+    assert "mix.wav: " in shown.out and "broken.wav" in shown.err
+    assert soundfile.info(target / "mix.wav").frames == RATE // 2
+    assert look() == ("", "") and [one.name for one in target.iterdir()] == ["mix.wav"]
+    with pytest.raises(SystemExit, match="a folder of their own"):
+        watched(source, source)
