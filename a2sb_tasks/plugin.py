@@ -56,6 +56,12 @@ _PARTS: tuple[tuple[str, ...], ...] = (
     ),
     (
         "corruption",
+        "lowpass",
+        "corruptions.sloped_filter:SlopedFilter",
+        "a filter attenuates what is above a cutoff",
+    ),
+    (
+        "corruption",
         "everything",
         "corruptions.everything:Everything",
         "everything is missing: for unconditional models",
@@ -88,7 +94,6 @@ _PARTS: tuple[tuple[str, ...], ...] = (
     ("bridge", "ou", "bridges.interpolating:OU", "reverts to the degraded end"),
     ("bridge", "flow", "bridges.interpolating:Flow", "flow matching: a line without noise"),
     ("prediction", "paper", "predictions.paper:Paper", "(x_t - x0)/sigma_t, equation (10)"),
-    ("prediction", "guided", "predictions.guided:Guided", "guidance towards the known content"),
     (
         "prediction",
         "preconditioned",
@@ -112,6 +117,18 @@ _PARTS: tuple[tuple[str, ...], ...] = (
         "implicit",
         "samplers.implicit:Implicit",
         "deterministic: carries the implied noise",
+    ),
+    (
+        "sampler",
+        "dps",
+        "samplers.guided:DPS",
+        "posterior of an unconditional model, guided by the gradient of the error",
+    ),
+    (
+        "sampler",
+        "pigdm",
+        "samplers.guided:PiGDM",
+        "posterior of an unconditional model, guided by the pseudoinverse of the damage",
     ),
     (
         "sampler",

@@ -140,7 +140,7 @@ class ModelSystem(System):
         restorer = self._load(self._folder)
         model = restorer.model
         corruption = model.corruption.for_task(task)
-        given = used_only(corruption, model.config.condition_on, damaged.parameters)
+        given = used_only(corruption, model.uses(corruption), damaged.parameters)
         wanted = RestoreOptions(task, given, self._steps, self._seed, output_rate=sample_rate)
         collector = DiagnosticsCollector(model.representation)
         wave = audio_for_model(damaged, corruption)

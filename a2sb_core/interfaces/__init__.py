@@ -22,6 +22,7 @@ from a2sb_core.interfaces.corruption import (
     WaveformCorruption,
     check_stretches,
 )
+from a2sb_core.interfaces.differentiable import Differentiable, Measurement, Operator
 from a2sb_core.interfaces.finisher import BlockPair, Finisher, SampleQueue
 from a2sb_core.interfaces.guess import Guess
 from a2sb_core.interfaces.item import Degraded, Item
@@ -86,6 +87,7 @@ __all__ = [
     "Damaged",
     "Degraded",
     "Denoiser",
+    "Differentiable",
     "Estimate",
     "Finisher",
     "FloatArray",
@@ -98,6 +100,7 @@ __all__ = [
     "Loss",
     "Marks",
     "MaskCorruption",
+    "Measurement",
     "MergingBackbone",
     "Metric",
     "ModelError",
@@ -105,6 +108,7 @@ __all__ = [
     "Noise",
     "OnFrames",
     "OnStep",
+    "Operator",
     "Outcome",
     "PluginError",
     "Prediction",

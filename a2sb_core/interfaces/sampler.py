@@ -15,6 +15,7 @@ from torch import Tensor
 from a2sb_core.common.limits import MAX_STEPS
 from a2sb_core.interfaces.bridge import Bridge
 from a2sb_core.interfaces.component import Component
+from a2sb_core.interfaces.differentiable import Measurement
 from a2sb_core.interfaces.item import Degraded
 from a2sb_core.interfaces.prediction import Denoiser
 from a2sb_core.interfaces.state import State
@@ -27,6 +28,10 @@ OnStep = Callable[[int, int], None]
 
 class Sampler(Component, ABC):
     """Restores x0 from x1, the degraded end of a bridge.
+
+    Attributes:
+        guides: whether :meth:`guide` changes the denoiser, which requires damage that can be
+            differentiated.
 
     Example:
         >>> import torch
@@ -44,6 +49,7 @@ class Sampler(Component, ABC):
     """
 
     kind = "sampler"
+    guides: bool = False
 
     @abstractmethod
     def sample(
@@ -59,6 +65,14 @@ class Sampler(Component, ABC):
         ``on_step(done, of)`` is called after each network evaluation. An exception that it raises
         ends the sampling.
         """
+
+    def guide(self, denoiser: Denoiser, measurement: Measurement) -> Denoiser:
+        """Return a denoiser whose estimates agree with a measurement (default: the same denoiser).
+
+        With a guided denoiser, an unconditional model samples from the posterior of x0 given the
+        recording. It receives whole windows, see :meth:`Measurement.compare`.
+        """
+        return denoiser
 
     @property
     def evaluations(self) -> int | None:

@@ -16,6 +16,7 @@ from a2sb_core.interfaces import (
     Bridge,
     Corruption,
     Denoiser,
+    Differentiable,
     Network,
     Prediction,
     Representation,
@@ -53,6 +54,12 @@ class Model(nn.Module):
     def steps_for(self, task: str) -> int | None:
         """Return the default number of evaluations of the network for a task."""
         return self.config.steps.get(task, self.sampler.evaluations)
+
+    def uses(self, corruption: Corruption) -> tuple[str, ...]:
+        """Return the parameters of damage that the network or the guidance of the sampler uses."""
+        if self.sampler.guides and isinstance(corruption, Differentiable):
+            return (*self.config.condition_on, *corruption.fitted)
+        return self.config.condition_on
 
     def conditioning(self, damage: Sequence[Mapping[str, float]]) -> Tensor:
         """Return the parameters of the damage of B items for the network, (B, 2 K).

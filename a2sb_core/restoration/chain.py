@@ -183,7 +183,7 @@ class Chain:
                     [noise.expand(channels, -1)], rate, channels, own, duration_s, is_pipe
                 )
                 corruption, known = model.corruption.for_task(options.task), options.damage
-                damage = inspect(corruption, recording, known, model.config.condition_on)
+                damage = inspect(corruption, recording, known, model.uses(corruption))
             rate = options.output_rate or (damage.output_rate(recording) if damage else rate)
             rates = possible_rates(rates, options, own)
         check_result(target, write, source.info, channels, rates)

@@ -82,7 +82,7 @@ def inspect(
     corruption: Corruption,
     recording: Recording,
     given: Mapping[str, Any],
-    condition_on: Collection[str] = (),
+    used: Collection[str] = (),
 ) -> Damage | None:
     """Find the damage of a recording, or complete the given one; None if there is no damage.
 
@@ -90,14 +90,14 @@ def inspect(
         corruption: the kind of damage.
         recording: the damaged audio.
         given: the parameters that the user specified; empty to find the damage.
-        condition_on: parameters on which the network is conditioned.
+        used: parameters that the network or the guidance uses, see :meth:`Model.uses`.
 
     Raises:
         TaskError: the given parameters are invalid or not used, or the damage cannot be found or
             does not lie within the recording.
         AudioError: a sample is NaN or infinite.
     """
-    known = validated(corruption, given, condition_on) if given else None
+    known = validated(corruption, given, used) if given else None
     parameters = corruption.inspect(recording, known)
     if parameters is None:
         return None
@@ -106,14 +106,14 @@ def inspect(
 
 
 def validated(
-    corruption: Corruption, given: Mapping[str, Any], condition_on: Collection[str] = ()
+    corruption: Corruption, given: Mapping[str, Any], used: Collection[str] = ()
 ) -> FrozenConfig:
     """Return the parameters of a corruption that a user gave.
 
     Raises:
         TaskError: a parameter is unknown or not used, or its value is invalid.
     """
-    usable = usable_parameters(corruption, condition_on)
+    usable = usable_parameters(corruption, used)
     try:
         parameters: FrozenConfig = corruption.observed(**given)
     except ValidationError as error:
@@ -127,25 +127,25 @@ def validated(
     return parameters
 
 
-def usable_parameters(corruption: Corruption, condition_on: Collection[str]) -> tuple[str, ...]:
+def usable_parameters(corruption: Corruption, used: Collection[str]) -> tuple[str, ...]:
     """Return the names of the parameters on which a restoration depends.
 
     Args:
         corruption: the kind of damage.
-        condition_on: parameters on which the network is conditioned.
+        used: parameters that the network or the guidance uses, see :meth:`Model.uses`.
     """
     names = tuple(corruption.Parameters.model_fields)
     if corruption.used is None:
         return names
-    given = set(condition_on) & set(corruption.ranged())
+    given = set(used) & set(corruption.ranged())
     return tuple(name for name in names if name in corruption.used or name in given)
 
 
 def used_only(
-    corruption: Corruption, condition_on: Collection[str], described: Mapping[str, Any]
+    corruption: Corruption, used: Collection[str], described: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the parameters that a restoration uses, of all that describe some known damage."""
-    unused = corruption.Parameters.model_fields.keys() - usable_parameters(corruption, condition_on)
+    unused = corruption.Parameters.model_fields.keys() - usable_parameters(corruption, used)
     return {name: value for name, value in described.items() if name not in unused}
 
 

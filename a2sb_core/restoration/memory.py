@@ -13,11 +13,12 @@ from a2sb_core.common.text import format_bytes
 from a2sb_core.devices.choice import choose_autocast
 from a2sb_core.devices.memory import free_bytes, peak_bytes, ran_out, release
 from a2sb_core.errors import ModelError
-from a2sb_core.interfaces import ENDLESS, Denoiser, Frames, State
+from a2sb_core.interfaces import ENDLESS, Denoiser, Frames, MaskCorruption, State
 from a2sb_core.interfaces.recording import BLOCK_S
 from a2sb_core.models.model import Model
 from a2sb_core.restoration.changes import DECODED_FRAMES, Changes
 from a2sb_core.restoration.digital_silence import MIRRORED
+from a2sb_core.restoration.guidance import plan_denoiser, windows_together
 from a2sb_core.restoration.pieces import ENCODED_FRAMES, reach_of, samples_for
 from a2sb_core.restoration.plan import LOOKAHEAD_S, Plan
 
@@ -53,7 +54,7 @@ class Memory:
     def __init__(self, model: Model, precision: str, max_bytes: int | None = None) -> None:
         self.model, self.precision, self.max_bytes = model, precision, max_bytes
         self.device = next(model.backbone.parameters()).device
-        self._measured: dict[int, int] = {}  # bytes by frames of a window
+        self._measured: dict[tuple[int, int, bool], int] = {}  # bytes of an evaluation of a window
         self._decoding: int | None = None
 
     def fit(self, plan: Plan) -> Plan:
@@ -104,7 +105,7 @@ class Memory:
         values = frames + CALL_TENSORS * called + observed
         held = 4 * representation.channels * representation.rows * values
         decoding = items * self._decoding_bytes() * min(1, waiting / decoded)
-        held += max(plan.sampler.batch * self._window_bytes(window), decoding)
+        held += max(plan.sampler.batch * self._window_bytes(window, plan), decoding)
         if self.device.type == "cpu":
             held += OTHER_BYTES + self._audio_bytes(plan, in_flight + waiting + halo)
         return self._weights() + math.ceil(held)
@@ -144,29 +145,32 @@ class Memory:
         parts = [*self.model.parameters(), *self.model.buffers()]
         return sum(part.numel() * part.element_size() for part in parts)
 
-    def _window_bytes(self, frames: int) -> int:
+    def _window_bytes(self, frames: int, plan: Plan) -> int:
         """Return the memory of the evaluation of one window."""
         if frames <= MEASURED_FRAMES:
-            return self._measured_bytes(frames)
-        half, full = (self._measured_bytes(n) for n in (MEASURED_FRAMES // 2, MEASURED_FRAMES))
+            return self._measured_bytes(frames, plan)
+        sizes = (MEASURED_FRAMES // 2, MEASURED_FRAMES)
+        half, full = (self._measured_bytes(n, plan) for n in sizes)
         return math.ceil(full * (frames / MEASURED_FRAMES) ** (2 if full > STEEPER * half else 1))
 
-    def _measured_bytes(self, frames: int) -> int:
-        if frames not in self._measured:
+    def _measured_bytes(self, frames: int, plan: Plan) -> int:
+        together = windows_together(self.model, plan)
+        is_mask = not plan.sampler.guides or isinstance(plan.damage.corruption, MaskCorruption)
+        key = frames, together, is_mask
+        if key not in self._measured:
             representation = self.model.representation
             sizes = representation.channels, representation.rows, frames
-            x = torch.zeros(1, *sizes, device=self.device)
-            state = State(
-                x, torch.ones(1, device=self.device), x, torch.ones_like(x[:, :1], dtype=torch.bool)
-            )
+            x = torch.zeros(together, *sizes, device=self.device)
+            missing = torch.ones_like(x[:, :1], dtype=torch.bool) if is_mask else None
+            state = State(x, torch.ones(together, device=self.device), x, missing)
 
             def evaluate() -> None:
                 with torch.no_grad(), choose_autocast(self.device, self.precision):
-                    self.model.denoiser()(state)
+                    plan_denoiser(self.model, plan)(state)
 
-            peak = peak_bytes(self.device, evaluate)
-            self._measured[frames] = max(peak, 8 * x.numel() * x.element_size())
-        return self._measured[frames]
+            peak = max(peak_bytes(self.device, evaluate), 8 * x.numel() * x.element_size())
+            self._measured[key] = math.ceil(peak / together)
+        return self._measured[key]
 
     def _decoding_bytes(self) -> int:
         """Return the memory of the conversion of restored frames of one item to audio."""
@@ -200,10 +204,12 @@ class Halving:
     Args:
         denoiser: denoiser of windows (B, ch, F, W), which it treats independently.
         most: largest number of windows at once.
+        together: number of consecutive windows that are never separated.
     """
 
-    def __init__(self, denoiser: Denoiser, most: int) -> None:
-        self.denoiser, self.most = denoiser, most
+    def __init__(self, denoiser: Denoiser, most: int, together: int = 1) -> None:
+        self.denoiser, self.together = denoiser, together
+        self.most = self._whole(most)
 
     def __call__(self, state: State) -> Tensor:
         """Estimate x0 from a state, see :data:`Denoiser`.
@@ -217,8 +223,11 @@ class Halving:
             outputs = self._tried(size, state)
             if outputs is not None:
                 return outputs
-            self.most = max(1, size // 2)
+            self.most = self._whole(size // 2)
             release(state.xt.device)
+
+    def _whole(self, windows: int) -> int:
+        return max(1, windows // self.together) * self.together
 
     def _tried(self, size: int, state: State) -> Tensor | None:
         """Return the outputs, evaluated ``size`` windows at a time; None if memory ran out."""
@@ -230,7 +239,7 @@ class Halving:
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error):
                 raise
-            if size == 1:
+            if size <= self.together:
                 raise ModelError(
                     f"memory ran out on {device} with a single window of {state.xt.shape[-1]} "
                     "frames: free some memory, or use another device, precision bf16, or a model "

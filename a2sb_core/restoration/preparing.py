@@ -22,6 +22,7 @@ from a2sb_core.interfaces.recording import block_samples, resampled_blocks
 from a2sb_core.models.model import Model
 from a2sb_core.restoration.consistency import check_missing
 from a2sb_core.restoration.damage import Damage, inspect
+from a2sb_core.restoration.guidance import corruption_for
 from a2sb_core.restoration.levels import MeasuredBlocks
 from a2sb_core.restoration.listener import Listener
 from a2sb_core.restoration.memory import Memory
@@ -178,7 +179,7 @@ def prepare(
         ModelError: the memory is not enough.
     """
     model, precision = memory.model, memory.precision
-    corruption = model.corruption.for_task(options.task)
+    corruption = corruption_for(model, options.task)
     steps = model.steps_for(options.task) if options.steps is None else options.steps
     sampler = as_window_sampler(model.sampler if steps is None else model.sampler.with_steps(steps))
     if lookahead_s is None:
@@ -189,7 +190,7 @@ def prepare(
     measured = MeasuredBlocks(seen.source)
     notes: list[str] = []
     seen = replace(seen, source=measured, note=notes.append)
-    damage = inspect(corruption, seen, options.damage, model.config.condition_on)
+    damage = inspect(corruption, seen, options.damage, model.uses(corruption))
     if damage is None:
         rate = options.output_rate or recording.sample_rate
         return Restoration(model, precision, recording, rate, None, options, notes=tuple(notes))

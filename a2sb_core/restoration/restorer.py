@@ -162,7 +162,7 @@ class Restorer:
         together = self.model.representation.audio_channels
         check_together(options.stereo, together, recording.channels)
         corruption = self.model.corruption.for_task(options.task)
-        return inspect(corruption, recording, options.damage, self.model.config.condition_on)
+        return inspect(corruption, recording, options.damage, self.model.uses(corruption))
 
     def prepare(
         self,

@@ -23,6 +23,7 @@ from a2sb_core.interfaces import ENDLESS, BlockPair, Frames, Item, Noise, Ranges
 from a2sb_core.models.model import Model
 from a2sb_core.restoration.changes import DECODED_FRAMES, Changes
 from a2sb_core.restoration.digital_silence import LONGEST_DIP, SilenceFiller
+from a2sb_core.restoration.guidance import plan_denoiser, windows_together
 from a2sb_core.restoration.listener import Listener
 from a2sb_core.restoration.memory import Halving
 from a2sb_core.restoration.pieces import ENCODED_FRAMES, Buffer, encode_piece, reach_of, samples_for
@@ -85,7 +86,11 @@ class RestorationStream:
         self.ranges = ranges
         self.counter = _Counter(ranges, plan.frames(representation), self.listener)
         self.sampling = plan.sampler.stream(
-            Halving(self.model.denoiser(plan.damage.scaled), plan.sampler.batch),
+            Halving(
+                plan_denoiser(self.model, plan),
+                plan.sampler.batch,
+                windows_together(self.model, plan),
+            ),
             self.model.bridge,
             self.noise,
             self.counter.add,

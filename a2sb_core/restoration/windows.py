@@ -11,6 +11,7 @@ from a2sb_core.interfaces import (
     Degraded,
     Denoiser,
     Frames,
+    Measurement,
     Noise,
     OnFrames,
     OnStep,
@@ -32,6 +33,11 @@ class _WholeRecording(WindowSampler):
     def __init__(self, inner: Sampler) -> None:
         super().__init__(inner.config)
         self.inner, self.window = inner, None
+        self.guides = inner.guides
+
+    def guide(self, denoiser: Denoiser, measurement: Measurement) -> Denoiser:
+        """Guide as the inner sampler does."""
+        return self.inner.guide(denoiser, measurement)
 
     def sample(
         self,

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from a2sb_core.interfaces.differentiable import Measurement
 from a2sb_core.interfaces.item import Degraded
 from a2sb_core.interfaces.sampler import Estimate, Sampler, Step, StepSampler
 from a2sb_core.interfaces.state import State
@@ -17,7 +18,7 @@ from a2sb_core.interfaces.types import Noise
 from a2sb_core.interfaces.windows import Frames, Ranges, SamplerStream, WindowSampler
 from a2sb_core.testing.compare import require_close, require_finite
 from a2sb_core.testing.laws import Case, law, require
-from a2sb_core.testing.parts import Call, Steady, as_denoiser, normal, region
+from a2sb_core.testing.parts import Call, Spectra, Steady, as_denoiser, normal, region
 
 KIND = "sampler"
 CHANNELS, ROWS, FRAMES = 2, 4, 45
@@ -127,6 +128,28 @@ def steps_are_reported(case: Case) -> None:
     except InterruptedError:
         return
     require(False, "what on_step raises is swallowed: an interruption must end the sampling")
+
+
+@law(KIND)
+def guidance_comes_closer(case: Case) -> None:
+    """A guided estimate is closer to the known content; a sampler that does not guide leaves it."""
+    sampler, missing = build(case), _missing()
+    x1, xt = _x1(), normal(2, CHANNELS, ROWS, FRAMES, seed=7)
+    measurement = Measurement(None, None, Spectra.Config().build(), torch.ones(2))
+    guided = sampler.guide(as_denoiser, measurement)
+    if not sampler.guides:
+        require(guided is as_denoiser, "`guide` changes the denoiser, but `guides` is False")
+        return
+    for time in (0.9, 0.5, 0.1):
+        state = Degraded(x1, missing).state(xt, time)
+        far, near = (
+            (one(state) - x1).masked_fill(missing, 0).norm() for one in (as_denoiser, guided)
+        )
+        require(
+            near < far,
+            f"at t = {time:g} the distance of the guided estimate from the known content is "
+            f"{float(near):.4g}, and without guidance {float(far):.4g}",
+        )
 
 
 @law(KIND)

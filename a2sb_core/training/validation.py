@@ -146,7 +146,7 @@ class ClipValidation:
             steps=self.config.validation.steps,
             seed=seed,
             output_rate=rate,
-            **used_only(corruption, model.config.condition_on, damaged.parameters),
+            **used_only(corruption, model.uses(corruption), damaged.parameters),
         )
         before, after = (
             self._measure(Outcome(clip.wave, wave, rate, protocol.task, damaged.parameters))

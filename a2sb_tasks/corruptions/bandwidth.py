@@ -12,6 +12,7 @@ from torch import Tensor
 
 from a2sb_core.interfaces import (
     Degraded,
+    Differentiable,
     FrozenConfig,
     Grid,
     Item,
@@ -32,7 +33,7 @@ HIGHEST_CEILING = 1.5
 """Ratio of the highest drawn ceiling to the highest cutoff."""
 
 
-class Bandwidth(MaskCorruption["Bandwidth.Parameters"]):
+class Bandwidth(Differentiable, MaskCorruption["Bandwidth.Parameters"]):
     """Bandwidth extension as masking: M = 1 for rows at and above the cutoff, section 3.2."""
 
     task = "bandwidth"
@@ -135,12 +136,17 @@ class Bandwidth(MaskCorruption["Bandwidth.Parameters"]):
         kind = partly_known(self.Parameters, frozenset())
         return kind.model_validate(known)  # type: ignore[return-value]
 
+    def forward(self, wave: Tensor, parameters: Parameters, sample_rate: int) -> Tensor:
+        """Remove from audio (C, T) what is missing, by its spectrum as a whole."""
+        freqs_hz = torch.fft.rfftfreq(wave.shape[-1], 1 / sample_rate, device=wave.device)
+        missing = self._rows(freqs_hz, parameters)
+        known = torch.fft.rfft(wave).masked_fill(missing, 0)
+        limited: Tensor = torch.fft.irfft(known, wave.shape[-1])
+        return limited
+
     def missing(self, grid: Grid, parameters: Parameters) -> Tensor:
         """Mark the rows at and above the cutoff, and below the ceiling."""
-        rows = grid.freqs_hz >= parameters.missing_from_hz
-        if parameters.ceiling_hz is not None:
-            rows = rows & (grid.freqs_hz < parameters.ceiling_hz)
-        return rows[:, None].expand(grid.shape)
+        return self._rows(grid.freqs_hz, parameters)[:, None].expand(grid.shape)
 
     def degrade(self, item: Item, parameters: Parameters, noise: Noise) -> Degraded:
         """Replace missing content; what lies above a ceiling is silent.
@@ -212,6 +218,13 @@ class Bandwidth(MaskCorruption["Bandwidth.Parameters"]):
     def output_rate(self, parameters: Parameters, sample_rate: int, model_rate: int) -> int:
         """Return a rate that can represent the extended band: at least that of the model."""
         return max(sample_rate, model_rate)
+
+    def _rows(self, freqs_hz: Tensor, parameters: Parameters) -> Tensor:
+        """Return which frequencies are missing."""
+        rows = freqs_hz >= parameters.missing_from_hz
+        if parameters.ceiling_hz is not None:
+            rows = rows & (freqs_hz < parameters.ceiling_hz)
+        return rows
 
     def _within(self, cutoff_hz: float, ceiling_hz: float | None) -> Parameters:
         """Return the parameters of a cutoff that was found, below a given ceiling."""

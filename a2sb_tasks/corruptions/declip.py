@@ -12,6 +12,7 @@ from torch import Tensor
 from a2sb_core.interfaces import (
     BlockPair,
     ComponentConfig,
+    Differentiable,
     Finisher,
     FrozenConfig,
     Noise,
@@ -24,7 +25,7 @@ TOLERANCE = 1e-3  # relative: a sample this close to the level counts as clipped
 RUN = 8  # fewer pairs of adjacent samples at the peak are not clipping
 
 
-class Declip(WaveformCorruption["Declip.Parameters"]):
+class Declip(Differentiable, WaveformCorruption["Declip.Parameters"]):
     """Clips every sample at a level below the peak of the item, like an overdriven input.
 
     Samples below the level are unchanged in the result, and clipped samples do not become smaller.
@@ -62,8 +63,15 @@ class Declip(WaveformCorruption["Declip.Parameters"]):
 
     def apply(self, wave: Tensor, parameters: Parameters, noise: Noise, sample_rate: int) -> Tensor:
         """Clip audio (B, T), each item at its own level."""
-        peak = wave.abs().amax(dim=-1, keepdim=True)
-        level = peak * 10 ** (-(parameters.drive_db or 0.0) / 20)
+        return self.forward(wave, parameters, sample_rate)
+
+    def forward(self, wave: Tensor, parameters: Parameters, sample_rate: int) -> Tensor:
+        """Clip audio (C, T) at the levels of its channels, or by the drive below its peaks."""
+        if parameters.levels is not None:
+            level = wave.new_tensor(parameters.levels)[:, None]
+        else:
+            peak = wave.abs().amax(dim=-1, keepdim=True)
+            level = peak * 10 ** (-(parameters.drive_db or 0.0) / 20)
         return wave.clamp(-level, level)
 
     def inspect(self, recording: Recording, given: Parameters | None = None) -> Parameters | None:

@@ -11,19 +11,21 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from a2sb_core.interfaces import (
+    Differentiable,
     FloatArray,
     FrozenConfig,
     Grid,
     MaskCorruption,
     Recording,
     TaskError,
+    blank,
 )
 from a2sb_tasks.corruptions.drawing import ascending
 
 ROUNDING_S = 1e-9  # a rounding error must not include a frame that ends where a gap begins
 
 
-class Inpainting(MaskCorruption["Inpainting.Parameters"]):
+class Inpainting(Differentiable, MaskCorruption["Inpainting.Parameters"]):
     """Inpainting as masking: M = 1 for the frames of a gap, section 3.2."""
 
     task = "inpaint"
@@ -95,6 +97,10 @@ class Inpainting(MaskCorruption["Inpainting.Parameters"]):
         gap = low + (high - low) * u
         start = (duration_s - gap) * v
         return self.Parameters(gaps_s=((start, start + gap),))
+
+    def forward(self, wave: Tensor, parameters: Parameters, sample_rate: int) -> Tensor:
+        """Silence the gaps of audio (C, T) from the start of a recording."""
+        return blank(wave, parameters.gaps_s, sample_rate)
 
     def missing(self, grid: Grid, parameters: Parameters) -> Tensor:
         """Mark the frames of each gap."""

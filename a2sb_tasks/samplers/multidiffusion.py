@@ -16,6 +16,7 @@ from a2sb_core.interfaces import (
     ComponentConfig,
     Degraded,
     Denoiser,
+    Measurement,
     Noise,
     OnFrames,
     OnStep,
@@ -73,6 +74,12 @@ class MultiDiffusion(WindowSampler):
                 f"multidiffusion needs an inner sampler that moves frame by frame (a StepSampler), "
                 f"not `{self.config.inner.name}`"
             )
+
+        self.guides = self.inner.guides
+
+    def guide(self, denoiser: Denoiser, measurement: Measurement) -> Denoiser:
+        """Guide the denoiser of windows as the inner sampler does."""
+        return self.inner.guide(denoiser, measurement)
 
     @property
     def evaluations(self) -> int | None:

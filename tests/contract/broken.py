@@ -211,6 +211,10 @@ MUTANTS = {
         "learning_lowers_its_own_loss": {"learn": lambda old, trial: torch.ones(())},
     },
     Jump: {
+        "guidance_comes_closer": {"guides": True},
+        "guidance_comes_closer (unasked)": {
+            "guide": lambda old, denoiser, measurement: lambda state: 0.5 * denoiser(state)
+        },
         "noise_is_announced": {"draws": lambda old, step: False},
         "perfect_denoiser_gives_x0": {"times": lambda old: old().clamp(min=0.05)},
         "observed_content_is_kept": {

@@ -188,6 +188,12 @@ CORRUPTIONS = {
         "damage_follows_the_rate": {
             "apply": lambda old, wave, parameters, noise, _: old(wave, parameters, noise, 44100)
         },
+        "forward_has_an_adjoint": {"forward": lambda old, wave, *a: old(wave.detach(), *a)},
+        "forward_has_an_adjoint (of other values)": {
+            "forward": lambda old, wave, *a: wave + (old(wave, *a) - wave).detach()
+        },
+        "forward_is_the_damage": {"apply": lambda old, wave, *a: 0.5 * old(wave, *a)},
+        "forward_is_the_damage (shape)": {"forward": lambda old, wave, *a: old(wave, *a)[:, 1:]},
     },
     Finished: {
         "the_truth_is_kept": {"edit": trust_the_damage},

@@ -14,6 +14,7 @@ from a2sb_core.interfaces import (
     Converted,
     Converter,
     Damaged,
+    Differentiable,
     Finisher,
     FrozenConfig,
     Guess,
@@ -242,7 +243,7 @@ class Dropout(MaskCorruption):
         return ()
 
 
-class Muffle(WaveformCorruption):
+class Muffle(Differentiable, WaveformCorruption):
     task = "muffle"
     ranges: ClassVar = {"cutoff_hz": (2000, 8000)}
 
@@ -253,6 +254,9 @@ class Muffle(WaveformCorruption):
         cutoff_hz: float
 
     def apply(self, wave, parameters, noise, sample_rate):
+        return self.forward(wave, parameters, sample_rate)
+
+    def forward(self, wave, parameters, sample_rate):
         spectrum = torch.fft.rfft(wave)
         freqs_hz = torch.fft.rfftfreq(wave.shape[-1], 1 / sample_rate)
         return torch.fft.irfft(spectrum * (freqs_hz < parameters.cutoff_hz), wave.shape[-1])

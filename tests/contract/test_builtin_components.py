@@ -141,6 +141,7 @@ SETTINGS = {
         "declip": [({}, {"ranges": {"drive_db": (3, 18)}})],
         "denoise": [({"low_db": -5}, {"ranges": {"snr_db": (-5, 30)}})],
         "dereverb": [({}, {"ranges": {"rt60_s": (0.2, 1.5), "drr_db": (-3, 15)}})],
+        "lowpass": [({}, {"ranges": {"cutoff_hz": (1000, 8000), "slope_db": (6, 48)}})],
         "continuation": [({}, {}), ({"sides": "end"}, {})],
         "composite": [
             ({"parts": parts}, {"ranges": ranges, "of_part": part_of_composite})
@@ -154,7 +155,6 @@ SETTINGS = {
     },
     "bridge": {"i2sb": [({}, {}), ({"beta_max": 0.3}, {})]},
     "prediction": {
-        "guided": [({"inner": {"name": "paper"}}, {})],
         "paper": [({}, {}), ({"tell": "missing"}, {}), ({"tell": "known"}, {})],
         "preconditioned": [
             ({}, {}),
@@ -190,6 +190,8 @@ SETTINGS = {
         ],
         "ancestral": [({"steps": 5}, {}), ({"steps": 4, "t_end": 0.1}, {})],
         "ode": [({"steps": 5}, {})],
+        "dps": [({"steps": 3}, {})],
+        "pigdm": [({"steps": 3}, {})],
         "multidiffusion": [
             ({**WINDOWS, "inner": {"name": "implicit", "steps": 3}}, {}),
             (
@@ -203,6 +205,7 @@ SETTINGS = {
                 {},
             ),
             ({**WINDOWS, "inner": {"name": "ancestral", "steps": 3}}, {}),
+            ({**WINDOWS, "inner": {"name": "dps", "steps": 3}}, {}),
         ],
     },
     "metric": {

@@ -1,4 +1,4 @@
-"""What bridges are compared with: a diffusion from noise, told or pulled towards what is known."""
+"""A diffusion from noise, with which bridges are compared."""
 
 import pytest
 import torch
@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from task_helpers import plane
 
 from a2sb_core.errors import ConfigError
-from a2sb_core.interfaces import Degraded, Frames, Noise, State
+from a2sb_core.interfaces import Degraded, Frames, Noise
 from a2sb_tasks.bridges.diffusion import Diffusion
 from a2sb_tasks.bridges.i2sb import I2SB
 from a2sb_tasks.corruptions.mixture import Mixture
-from a2sb_tasks.predictions.guided import Guided
 from a2sb_tasks.samplers.ancestral import ODE, Ancestral
 from a2sb_tasks.samplers.implicit import Implicit
 from a2sb_tasks.samplers.multidiffusion import MultiDiffusion
@@ -67,45 +66,6 @@ def test_a_stream_equals_the_whole(inner, frames, size):
     out += flow.finish(frames)
     torch.testing.assert_close(torch.cat([piece.x for piece in out], dim=-1), whole)
     torch.testing.assert_close(whole[~missing.expand_as(x1)], x1[~missing.expand_as(x1)])
-
-
-def linear(xt, t, condition):
-    """A network whose estimate of x0 is half of x_t, whatever it is."""
-    sigma = DIFFUSION.sigma(t)[:, None, None, None].to(xt)
-    return 0.5 * xt / sigma
-
-
-@pytest.fixture
-def guided():
-    return lambda strength: Guided.Config(inner="paper", strength=strength).build(
-        channels=2, rows=4
-    )
-
-
-@pytest.mark.parametrize("strength", [0.3, 1.0])
-def test_guidance_shrinks_the_error_where_something_is_known(guided, strength):
-    """For x0_hat = x_t/2 the gradient is r/2, so the error shrinks by its share `strength`."""
-    xt, x1 = plane(3, 2, 4, 6), plane(3, 2, 4, 6, seed=1)
-    missing = plane(3, 1, 4, 6, seed=2) > 0
-    state = State(xt, torch.tensor([0.2, 0.5, 0.9]), x1, missing)
-    free, pulled = (guided(one).denoise(linear, DIFFUSION, state) for one in (0.0, strength))
-    torch.testing.assert_close(free, xt / 2)
-    known = ~missing.expand_as(xt)
-    torch.testing.assert_close(
-        (pulled - x1)[known], (1 - strength) * (free - x1)[known], rtol=1e-5, atol=1e-5
-    )
-    torch.testing.assert_close(pulled[~known], free[~known])
-
-
-def test_guidance_works_where_gradients_are_off_and_needs_something_known(guided):
-    xt, x1, t = plane(1, 2, 4, 6), plane(1, 2, 4, 6, seed=1), torch.tensor([0.5])
-    with torch.no_grad():
-        alone = guided(1.0).denoise(linear, DIFFUSION, State(xt, t, x1))
-        nothing = torch.zeros(1, 1, 4, 6, dtype=torch.bool)
-        pulled = guided(1.0).denoise(linear, DIFFUSION, State(xt, t, x1, nothing))
-    torch.testing.assert_close(alone, xt / 2)
-    torch.testing.assert_close(pulled, x1)
-    assert not pulled.requires_grad
 
 
 def test_a_part_of_no_weight_is_served_and_never_drawn():
