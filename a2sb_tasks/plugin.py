@@ -240,6 +240,7 @@ _PARTS: tuple[tuple[str, ...], ...] = (
     ("preset", "paper", "presets:paper.yaml", "the paper's model, 565 M parameters"),
     ("preset", "paper-2", "presets:paper_2.yaml", "the paper's model with two experts"),
     ("preset", "paper-4", "presets:paper_4.yaml", "the paper's model with four experts"),
+    ("preset", "paper-1b", "presets:paper_1b.yaml", "a network of a billion parameters"),
     (
         "preset",
         "paper-release",

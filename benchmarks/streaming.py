@@ -1,10 +1,13 @@
 """Memory and time of restoring recordings of growing length, streamed and step by step.
 
-    python benchmarks/streaming.py [--minutes 1,6,60] [--steps 2] [--network stub|small]
+    python benchmarks/streaming.py [--minutes 1,6,60] [--steps 2] [--network stub|small|paper]
+        [--device cpu|cuda]
 
-Every figure is measured in a process of its own. With the stub, a network that computes almost
-nothing replaces that of the shipped model, so that only the rest is measured: reading, encoding,
-windows, steps, decoding, splicing. `whole` is the same arithmetic in the order of Algorithm 1, with
+Every figure is measured in a process of its own: on a CPU the resident memory of the process, on a
+GPU the memory of tensors (``torch.cuda.max_memory_allocated``). With the stub, a network that
+computes almost nothing replaces that of the shipped model, so that only the rest is measured:
+reading, encoding, windows, steps, decoding, splicing. `paper` is the network of the paper with
+random weights, as in its figure 7. `whole` is the same arithmetic in the order of Algorithm 1, with
 every step over all windows of the recording. `gap` is a recording with a single gap at its start,
 whose output must not wait for the end. Prints a table and ratios; writes JSON and a figure.
 """
@@ -56,13 +59,37 @@ class LoopedNoise:
 
 
 def restorer_for(options: argparse.Namespace) -> Any:
-    """Return the shipped model with the steps asked for, its network replaced if a stub is."""
+    """Return the paper's model with random weights, or the shipped one, perhaps with a stub."""
     from a2sb_core import Restorer
 
-    restorer = Restorer.from_pretrained("small", device="cpu", precision=options.precision)
+    if options.network == "paper":
+        return Restorer.from_config("paper", device=options.device, precision=options.precision)
+    restorer = Restorer.from_pretrained("small", options.device, options.precision)
     if options.network == "stub":
         restorer.model.backbone.forward = lambda x, t, condition=None: 0.5 * x
     return restorer
+
+
+class PeakMemory:
+    """The largest memory from the creation of the object on, in bytes, above that of then."""
+
+    def __init__(self, device: Any) -> None:
+        import torch
+
+        self.cuda = torch.cuda if device.type == "cuda" else None
+        if self.cuda:
+            self.cuda.reset_peak_memory_stats()
+        self.base = self.now()
+
+    def now(self) -> int:
+        """Return the largest memory so far, in bytes."""
+        if self.cuda:
+            return int(self.cuda.max_memory_allocated())
+        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def above(self) -> int:
+        """Return the largest memory above that at the creation, in bytes."""
+        return self.now() - self.base
 
 
 def measure(options: argparse.Namespace, minutes: float, order: str) -> dict[str, Any]:
@@ -81,7 +108,7 @@ def measure(options: argparse.Namespace, minutes: float, order: str) -> dict[str
 
     restorer.model.backbone.forward = timed
     recording = LoopedNoise(minutes, options.channels)
-    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = PeakMemory(restorer.device)
     started = time.perf_counter()
     if order != "whole":
         asked = DAMAGE[order] | {"steps": options.steps}
@@ -90,13 +117,12 @@ def measure(options: argparse.Namespace, minutes: float, order: str) -> dict[str
     else:
         whole(restorer, torch.cat(list(recording), dim=-1), options.steps)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "order": order,
         "minutes": minutes,
         "seconds": round(seconds, 2),
-        "peak_mb": round((peak - base) / 1024),
-        "model_mb": round(base / 1024),
+        "peak_mb": round(memory.above() / 2**20),
+        "model_mb": round(memory.base / 2**20),
         "network_share": round(spent / seconds, 4),
     }
 
@@ -110,7 +136,8 @@ def whole(restorer: Any, wave: Any, steps: int) -> Any:
 
     model, representation = restorer.model, restorer.model.representation
     corruption = model.corruption.for_task("bandwidth")
-    noise = Noise(0, representation.channels, representation.rows)
+    noise = Noise(0, representation.channels, representation.rows, restorer.device)
+    wave = wave.to(restorer.device)
     with torch.no_grad(), choose_autocast(restorer.device, restorer.precision):
         z = representation.encode(wave)
         parameters = corruption.Parameters(cutoff_hz=4000.0)
@@ -127,7 +154,7 @@ def in_own_process(arguments: list[str], minutes: float, order: str) -> dict[str
     return dict(json.loads(result.stdout.splitlines()[-1]))
 
 
-def draw(rows: list[dict[str, Any]], target: Path) -> None:
+def draw(rows: list[dict[str, Any]], target: Path, device: str) -> None:
     """Draw memory against length, as figure 7 of the paper, and time."""
     import matplotlib as mpl
 
@@ -141,7 +168,7 @@ def draw(rows: list[dict[str, Any]], target: Path) -> None:
         memory.plot(lengths, [row["peak_mb"] / 1024 for row in mine], "o-", label=label)
         seconds.plot(lengths, [row["seconds"] for row in mine], "o-", label=label)
     memory.plot(list(PAPER_GB), list(PAPER_GB.values()), "x", color="gray", label="the paper (GPU)")
-    memory.set(ylabel="peak memory above the model's, GB", title="memory")
+    memory.set(ylabel="peak memory above the model's, GB", title=f"memory, {device}")
     seconds.set(ylabel="seconds", title="time")
     for axis in (memory, seconds):
         axis.set(xlabel="length of the recording, minutes", xscale="log", yscale="log")
@@ -158,7 +185,8 @@ def main() -> None:
     parser.add_argument("--gap-minutes", default="1,20", help="lengths with one early gap")
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--channels", type=int, default=1)
-    parser.add_argument("--network", choices=("stub", "small"), default="stub")
+    parser.add_argument("--network", choices=("stub", "small", "paper"), default="stub")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--output", type=Path, default=Path("benchmark_output"))
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -190,10 +218,11 @@ def main() -> None:
                 f"memory x {after['peak_mb'] / before['peak_mb']:.2f}, "
                 f"time x {after['seconds'] / before['seconds']:.2f}"
             )
-    about = {key: getattr(options, key) for key in ("network", "steps", "channels", "precision")}
-    name = f"streaming_{options.network}_{options.steps}"
+    keys = ("network", "steps", "channels", "precision", "device")
+    about = {key: getattr(options, key) for key in keys}
+    name = f"streaming_{options.network}_{options.steps}_{options.device.replace(':', '')}"
     write(options.output, name, about, rows)
-    draw(rows, options.output / f"{name}.png")
+    draw(rows, options.output / f"{name}.png", options.device)
 
 
 if __name__ == "__main__":
