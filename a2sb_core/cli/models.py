@@ -80,19 +80,15 @@ def _row(model: Listed) -> tuple[str, ...]:
 
 
 def _print_figures(listed: Sequence[Listed]) -> None:
-    """Print a line for each model, task and set of clips, and a column for each metric."""
-    metrics = list(dict.fromkeys(one.metric for model in listed for one in model.card.figures))
-    rows = [("figures", "task", *metrics, "measured on")]
-    for model in listed:
-        for key in dict.fromkeys((one.task, one.data, one.source) for one in model.card.figures):
-            found = {
-                one.metric: f"{one.value:g}"
-                for one in model.card.figures
-                if (one.task, one.data, one.source) == key
-            }
-            task, data, source = key
-            told = f"{data} ({source})" if source else data
-            rows.append((model.name, task, *(found.get(name, "") for name in metrics), told))
-    if len(rows) > 1:
-        typer.echo("")
-        print_columns(rows)
+    """Print a table for each set of clips: a line for each model and task, a column a metric."""
+    figures = [(model.name, one) for model in listed for one in model.card.figures]
+    for data, source in dict.fromkeys((one.data, one.source) for _, one in figures):
+        mine = [(name, one) for name, one in figures if (one.data, one.source) == (data, source)]
+        metrics = list(dict.fromkeys(one.metric for _, one in mine))
+        found = {(name, one.task, one.metric): f"{one.value:g}" for name, one in mine}
+        rows = [
+            (*place, *(found.get((*place, metric), "") for metric in metrics))
+            for place in dict.fromkeys((name, one.task) for name, one in mine)
+        ]
+        typer.echo(f"\nmeasured on {data}{f' ({source})' if source else ''}:")
+        print_columns([("model", "task", *metrics), *rows])
