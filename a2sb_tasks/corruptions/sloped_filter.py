@@ -90,7 +90,7 @@ class SlopedFilter(Differentiable, WaveformCorruption["SlopedFilter.Parameters"]
     def forward(self, wave: Tensor, parameters: Parameters, sample_rate: int) -> Tensor:
         """Filter audio (C, T); what lies outside of it counts as silence."""
         response, length = self.response(parameters, sample_rate).to(wave), wave.shape[-1]
-        size = length + len(response) - 1
+        size = 1 << (length + len(response) - 2).bit_length()  # fast, and no sample wraps around
         product = torch.fft.rfft(wave, size) * torch.fft.rfft(response, size)
         filtered: Tensor = torch.fft.irfft(product, size)
         return filtered[..., len(response) // 2 :][..., :length]
