@@ -1,23 +1,17 @@
 """The build context of the Dockerfile: hadolint checks the rest as part of `make check`."""
 
 import re
-import shutil
-import subprocess
-import sys
 import tomllib
-import zipfile
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from wheel_parts import DOCKERFILE, SOURCES
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf8"))["project"]
-DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf8")
-COPIES = re.findall(r"^COPY (?!--from)(.+) (\S+)$", DOCKERFILE, re.MULTILINE)
-SOURCES = [source for sources, _ in COPIES for source in sources.split()]
 
 
 def test_the_context_has_what_is_copied_and_no_more():
@@ -98,19 +92,3 @@ def test_the_constraints_pin_every_dependency(extra):
     for text in PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]:
         requirement = Requirement(text)
         assert pins[canonicalize_name(requirement.name)] in requirement.specifier
-
-
-@pytest.mark.slow
-def test_the_copied_files_make_a_package_with_the_model_inside(tmp_path):
-    for source in SOURCES:
-        path = ROOT / source
-        (shutil.copytree if path.is_dir() else shutil.copy)(path, tmp_path / source)
-    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, "--no-index", "-w", tmp_path / "made", tmp_path], check=True)
-    (wheel,) = (tmp_path / "made").glob("*.whl")
-    assert {
-        "a2sb_backbones/weights/small/model.safetensors",
-        "a2sb_core/demo/clip.ogg",
-        "a2sb_core/py.typed",
-        "a2sb_tasks/presets/paper.yaml",
-    } <= set(zipfile.ZipFile(wheel).namelist())
