@@ -152,6 +152,12 @@ class JobQueue:
                 self._changed.notify()
             return self._job(id_)
 
+    def find(self, owner: str, key: str) -> Job | None:
+        """Return the job that a client submitted with a key; None if there is none."""
+        with self._changed:
+            id_ = job_id(owner, key)
+            return self._job(id_) if id_ in self._entries else None
+
     def get(self, id_: str) -> Job:
         """Return the state of a job.
 

@@ -49,6 +49,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         401: "The token is missing or unknown.",
         403: "The host is not served.",
         404: "There is no such job or upload.",
+        408: "Nothing of the upload has arrived for a minute.",
         409: "The state of the job does not allow this.",
         413: "The upload is too large.",
         422: "The request or the recording is invalid.",
@@ -131,12 +132,32 @@ class Service:
         Raises:
             HTTPException: the request is invalid, or a limit is exceeded.
         """
-        path = self.uploads.path(request.upload)
+        asked = request.model_copy(update={"model": request.model or self.model})
+        data = asked.model_dump(mode="json")
+        job = self.queue.find(client, key) if key else None
+        if job is None:
+            path = await self._checked(client, asked)
+            try:
+                job = await run_in_threadpool(self.queue.submit, path, data, owner=client, key=key)
+            except QueueFullError as error:
+                raise HTTPException(503, str(error), {"Retry-After": str(RETRY_S)}) from error
+            except OSError as error:
+                raise HTTPException(507, f"the job cannot be stored: {error.strerror}") from error
+        if job.ticket.request != data:
+            raise HTTPException(409, "another job has the same Idempotency-Key")
+        return self.status(job)
+
+    async def _checked(self, client: str, asked: JobRequest) -> Path:
+        """Return the recording of a request that is valid.
+
+        Raises:
+            HTTPException: the request is invalid, or a limit is exceeded.
+        """
+        path = self.uploads.path(asked.upload)
         if path is None:
             raise HTTPException(
-                404, f"upload {request.upload} does not exist, or has been removed: upload it again"
+                404, f"upload {asked.upload} does not exist, or has been removed: upload it again"
             )
-        asked = request.model_copy(update={"model": request.model or self.model})
         if asked.model not in self.models:
             names = ", ".join(self.models)
             raise HTTPException(422, f"model `{asked.model}` is not served; the models are {names}")
@@ -146,16 +167,7 @@ class Service:
             raise HTTPException(
                 429, f"{len(own)} of your jobs have not ended, which is the limit of this server"
             )
-        data = asked.model_dump(mode="json")
-        try:
-            job = await run_in_threadpool(self.queue.submit, path, data, owner=client, key=key)
-        except QueueFullError as error:
-            raise HTTPException(503, str(error), {"Retry-After": str(RETRY_S)}) from error
-        except OSError as error:
-            raise HTTPException(507, f"the job cannot be stored: {error.strerror}") from error
-        if job.ticket.request != data:
-            raise HTTPException(409, "another job has the same Idempotency-Key")
-        return self.status(job)
+        return path
 
 
 def create(service: Service) -> FastAPI:
@@ -236,7 +248,7 @@ def _add_job_routes(app: FastAPI, service: Service, client: Any) -> None:
         "/uploads",
         tags=["jobs"],
         status_code=201,
-        responses=_problems(413, 422, 429),
+        responses=_problems(408, 413, 422, 429),
         openapi_extra={"requestBody": body | {"required": True}},
     )
     async def upload(

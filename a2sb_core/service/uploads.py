@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
@@ -27,6 +27,9 @@ from a2sb_core.service.messages import UploadedRecording
 from a2sb_core.service.work import check_upload
 
 T = TypeVar("T")
+
+SILENCE_S = 60.0
+"""Longest time in seconds without a part of an upload."""
 
 CHECK_MINUTES = 1.0
 """Longest time that a check of an upload or a request may take, in minutes."""
@@ -118,7 +121,7 @@ class Uploads:
         visit.files = 1
         self._refuse(client, 0, int(announced[:20]) if announced[:20].isdecimal() else 0)
         with path.open("wb") as file:
-            async for chunk in request.stream():
+            async for chunk in _steadily(request.stream()):
                 visit.size += len(chunk)
                 self.size += len(chunk)
                 self._refuse(client, visit.size, 0)
@@ -142,6 +145,22 @@ class Uploads:
         for path in self.folder.iterdir():
             if not path.name.startswith(".") and path.stat().st_mtime < before:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+async def _steadily(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the chunks of a body.
+
+    Raises:
+        HTTPException: nothing arrives for too long.
+    """
+    try:
+        while True:
+            yield await asyncio.wait_for(anext(chunks), SILENCE_S)
+    except StopAsyncIteration:
+        return
+    except TimeoutError as error:
+        text = f"nothing of the upload has arrived for {SILENCE_S:g} seconds"
+        raise HTTPException(408, text) from error
 
 
 def _fault(name: str) -> str:

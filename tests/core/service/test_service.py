@@ -17,6 +17,7 @@ pytest.importorskip("fastapi")
 from a2sb_core.errors import A2SBError
 from a2sb_core.jobs.limits import Limits
 from a2sb_core.service.client import Client, NoAnswerError, ServiceError
+from a2sb_core.service.messages import JobStatus
 
 EXTEND = {"task": "bandwidth", "cutoff_hz": 3000.0}
 
@@ -171,6 +172,21 @@ def test_a_client_that_goes_away_leaves_nothing_and_takes_nothing(url, running, 
     assert client.wait(job.id).state == "done"
 
 
+def test_an_upload_that_stalls_is_refused(url, running, monkeypatch):
+    monkeypatch.setattr("a2sb_core.service.uploads.SILENCE_S", 0.2)
+    place = urlsplit(url)
+    with socket.create_connection((place.hostname, place.port), timeout=20) as slow:
+        slow.sendall(
+            b"POST /uploads?name=a.wav HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: 99\r\n\r\nRIFF"
+        )
+        answer = b""
+        while b"}" not in answer and (part := slow.recv(10_000)):
+            answer += part
+    assert b" 408 " in answer.splitlines()[0] and b"nothing of the upload has arrived" in answer
+    assert not any(path.name.startswith(".") for path in running[1].uploads.folder.iterdir())
+
+
 def test_a_job_is_cancelled_and_has_no_result(client, tmp_path):
     path = recording(tmp_path / "slow.wav", 20)
     upload = client.upload(path)
@@ -294,7 +310,14 @@ def test_without_the_right_token_nothing_is_told(strict, headers, words):
 def test_clients_see_their_own_jobs_only_and_have_limits(strict, song, tmp_path):
     anna, bert = Client(strict, "a" * 16), Client(strict, "b" * 16)
     slow = anna.upload(recording(tmp_path / "slow.wav", 10))
-    job = anna.submit(slow, **EXTEND, steps=200)
+    body = json.dumps({"upload": slow.id, "task": "bandwidth", "steps": 200})
+    headers = {"Authorization": "Bearer " + "a" * 16, "Content-Type": "application/json"}
+    headers["Idempotency-Key"] = "mine"  # a request that is sent again does not count again
+    job, again = (
+        JobStatus.model_validate_json(ask(strict, "POST", "/jobs", body, headers)[2])
+        for _ in range(2)
+    )
+    assert job.id == again.id
     assert bert.jobs() == [] and [one.id for one in anna.jobs()] == [job.id]
     for asked in (bert.job, bert.cancel, bert.remove, lambda id_: list(bert.events(id_))):
         with pytest.raises(ServiceError, match="does not exist"):
