@@ -277,7 +277,7 @@ def test_metrics_are_those_of_prometheus(client, url, song):
 def strict(tiny, tmp_path_factory):
     """A service with tokens and small limits; yields its address."""
     limits = Limits(megabytes=1, files=1, daily_megabytes=2, daily_files=4)
-    tokens = {"a" * 16: "anna", "b" * 16: "bert", "c" * 16: "carl"}
+    tokens = {"a" * 16: "anna", "b" * 16: "bert", "c" * 16: "carl", "d" * 16: "dora"}
     with served(tmp_path_factory.mktemp("strict"), tiny, tokens, limits=limits, waiting=1) as found:
         yield found[0]
 
@@ -339,16 +339,16 @@ def test_an_upload_that_is_too_large_is_refused(strict, tmp_path):
     large = recording(tmp_path / "large.wav", 13)
     assert large.stat().st_size > 1_000_000
     with pytest.raises(ServiceError, match="exceeds a limit") as caught:
-        Client(strict, "c" * 16).upload(large)
+        Client(strict, "d" * 16).upload(large)
     assert caught.value.status == 413
-    headers = {"Authorization": "Bearer " + "c" * 16}
+    headers = {"Authorization": "Bearer " + "d" * 16}
     with_length = headers | {"Content-Length": "1000001"}
     status, _, answer = ask(strict, "POST", "/uploads?name=a.wav", b"", with_length)
     assert status == 413 and "1 MB" in json.loads(answer)["detail"]
-    blocks = (b"x" * 100_000 for _ in range(11))  # of an unknown number
+    blocks = (b"x" * size for size in [100_000] * 10 + [1])  # of an unknown number
     status, _, answer = ask(strict, "POST", "/uploads?name=a.wav", blocks, headers)
     assert status == 413 and "1 MB" in json.loads(answer)["detail"]
-    for _ in range(2):
+    for _ in range(3):
         status, _, answer = ask(strict, "POST", "/uploads?name=a.wav", b"x" * 10, headers)
     assert status == 429 and "in a day exceed" in json.loads(answer)["detail"]
 
