@@ -17,6 +17,7 @@ from urllib.parse import quote, urlencode
 
 from a2sb_core.common.files import atomic_write
 from a2sb_core.errors import A2SBError
+from a2sb_core.jobs.limits import MEGABYTE
 from a2sb_core.jobs.request import RestoreRequest
 from a2sb_core.service.messages import (
     Health,
@@ -26,7 +27,7 @@ from a2sb_core.service.messages import (
     UploadedRecording,
 )
 
-TRIES, WAIT_S = 5, 1.0
+TRIES, WAIT_S = 6, 2.0
 """Number of times that a request is sent whose connection fails, and seconds between them."""
 
 
@@ -86,8 +87,9 @@ class Client:
         path = Path(path)
         try:
             size = path.stat().st_size
-            if size > self.limits().megabytes * 1_000_000:
-                raise ServiceError(413, f"{path} exceeds a limit of the server: {self.limits()}")
+            most = self.limits().megabytes
+            if size > most * MEGABYTE:
+                raise ServiceError(413, f"{path} is larger than {most} MB, the limit of the server")
             with path.open("rb") as file:
                 query = urlencode({"name": path.name})
                 headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -28,6 +29,17 @@ def test_the_service_without_its_packages_says_what_to_install(run, monkeypatch)
     monkeypatch.setitem(sys.modules, "fastapi", None)
     result = run()
     assert result.exit_code == 1 and "pip install 'a2sb[serve]'" in result.output
+
+
+def test_the_client_needs_neither_torch_nor_the_packages_of_the_service():
+    heavy = ("torch", "fastapi", "uvicorn", "prometheus_client")
+    script = f"""
+import sys
+import a2sb_core.service.client
+print([name for name in {heavy} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
 
 
 def test_what_cannot_be_served_is_told(run, tmp_path):

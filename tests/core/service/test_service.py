@@ -338,7 +338,9 @@ def test_clients_see_their_own_jobs_only_and_have_limits(strict, song, tmp_path)
 def test_an_upload_that_is_too_large_is_refused(strict, tmp_path):
     large = recording(tmp_path / "large.wav", 13)
     assert large.stat().st_size > 1_000_000
-    with pytest.raises(ServiceError, match="exceeds a limit") as caught:
+    with pytest.raises(
+        ServiceError, match="is larger than 1 MB, the limit of the server"
+    ) as caught:
         Client(strict, "d" * 16).upload(large)
     assert caught.value.status == 413
     headers = {"Authorization": "Bearer " + "d" * 16}
