@@ -95,6 +95,23 @@ def test_the_command_serves_and_ends(tiny, tmp_path):
         assert psutil.wait_procs(children, timeout=20)[1] == []
 
 
+@pytest.mark.slow
+def test_a_client_that_waits_outlives_a_restart_of_the_server(tiny, tmp_path):
+    song, ended = recording(tmp_path / "song.wav", 20), []
+    with command(tmp_path / "jobs", tiny) as (url, process):
+        client = Client(url)
+        job = client.submit(client.upload(song), "bandwidth", cutoff_hz=3000, steps=20)
+        until(lambda: client.job(job.id).state == "running")
+        waiting = threading.Thread(target=lambda: ended.append(client.wait(job.id)))
+        waiting.start()
+        process.kill()
+        process.wait()
+    with command(tmp_path / "jobs", tiny, "--port", url.rpartition(":")[2]):
+        waiting.join()
+        assert ended[0].state == "done"
+        client.download(job.id, tmp_path / "new.wav")
+
+
 def submit_all(url, folder, clients, each):
     """Submit ``each`` jobs of many clients at once; return the numbers of client and job by id."""
     jobs, failed = {}, []
