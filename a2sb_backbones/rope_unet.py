@@ -249,7 +249,7 @@ class RoPEUNet(Backbone):
         """Run the blocks of one resolution with the embedding of time and band (B, E, F, 1)."""
         band = band_embedding(h.shape[-2], self.config.band_channels, h.device)
         embedding = torch.cat(
-            [band.expand(len(h), -1, -1), time[:, :, None].expand(-1, -1, h.shape[-2])], dim=1
+            [band.expand(h.shape[0], -1, -1), time[:, :, None].expand(-1, -1, h.shape[-2])], dim=1
         )[..., None].to(self.input_projection.weight.dtype)
         for block in blocks:  # type: ignore[attr-defined]
             if self.config.checkpointing and torch.is_grad_enabled():

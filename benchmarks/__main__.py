@@ -2,7 +2,8 @@
 
 Without a name, all benchmarks that need no audio run. `python benchmarks steps CLIPS` measures
 quality against steps on clean clips of your own. `python benchmarks ray_scaling` needs Ray
-(a2sb[ray]). `python benchmarks fuzz` runs the command line on damaged files.
+(a2sb[ray]), and `python benchmarks runtimes` needs ONNX Runtime (a2sb[onnx]). `python benchmarks
+fuzz` runs the command line on damaged files.
 """
 
 from __future__ import annotations

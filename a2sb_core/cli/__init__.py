@@ -37,6 +37,7 @@ class Commands(LazyGroup):
         "train": "Train a model, or resume a run.",
         "gather": "Merge models that are fine-tuned on ranges of t.",
         "convert": "Convert published checkpoints to a model folder.",
+        "export": "Export the network of a model to ONNX.",
         "models": "List the models with their size and licence.",
         "download": "Download a model.",
         "push": "Upload a model to the Hugging Face hub.",

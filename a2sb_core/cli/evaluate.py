@@ -35,8 +35,8 @@ class SystemOptions:
         typer.Option(
             metavar="LIST",
             show_default="the built-in model and baseline",
-            help="Models (MODEL or MODEL@STEPS) and restorers, NAME or NAME(OPTION=VALUE); the "
-            "damaged audio is always included.",
+            help="Models (MODEL, MODEL@STEPS or MODEL(backend=onnx)) and restorers, NAME or "
+            "NAME(OPTION=VALUE); the damaged audio is always included.",
             autocompletion=completion.systems,
         ),
     ] = None

@@ -11,7 +11,7 @@ import typer
 from a2sb_core.audio.choices import AudioFormat, BitDepth, ClipMode, Stereo
 from a2sb_core.cli import completion
 from a2sb_core.common.limits import LOUDEST_DB, SOFTEST_DB
-from a2sb_core.config.defaults import DEFAULT_MODEL, TEMPLATE
+from a2sb_core.config.defaults import DEFAULT_MODEL, TEMPLATE, BackendName
 
 ProgressStyle = Literal["auto", "json"]
 EngineName = Literal["local", "ray"]
@@ -161,6 +161,13 @@ class ModelOptions:
     ] = None
     device: DeviceOption = "auto"
     precision: PrecisionOption = "auto"
+    backend: Annotated[
+        BackendName,
+        typer.Option(
+            help="Backend of the network: PyTorch, or ONNX Runtime on the CPU, in 8 bits with "
+            "onnx-int8."
+        ),
+    ] = "torch"
     max_memory: Annotated[
         str | None,
         typer.Option(

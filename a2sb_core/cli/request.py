@@ -52,6 +52,7 @@ class Request:
                 chosen.precision,
                 compile=chosen.compile_network,
                 max_bytes=max_bytes,
+                backend=chosen.backend,
             )
 
         return load

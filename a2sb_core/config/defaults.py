@@ -1,4 +1,11 @@
-"""Defaults that several rooms share."""
+"""Defaults and choices that several rooms share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+BackendName = Literal["torch", "onnx", "onnx-int8"]
+"""Backend of the network: PyTorch, or ONNX Runtime in 32-bit floats or in 8 bits."""
 
 DEFAULT_MODEL = "small"
 """Registered name of the model that is used if none is named: it is shipped and fits a CPU."""

@@ -41,7 +41,8 @@ class EvaluateConfig(FrozenConfig):
     protocols: Path | None = None
     """A YAML file that describes further protocols."""
     systems: tuple[str, ...] = Field(default_factory=_typical_systems)
-    """Models and restorers: ``NAME``, ``NAME(OPTION=VALUE,...)``, ``MODEL@STEPS``."""
+    """Models and restorers: ``NAME``, ``NAME(OPTION=VALUE,...)``, ``MODEL@STEPS``; the option of a
+    model is ``backend``."""
     labels: dict[str, str] = Field(default_factory=dict)
     """Labels in tables for systems as written in ``systems`` (or with ``@STEPS``)."""
     metrics: tuple[str, ...] | None = None

@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import torch
 from torch import Tensor
 
 from a2sb_core.common.files import file_hash
+from a2sb_core.config.defaults import BackendName
 from a2sb_core.config.evaluation import DEGRADED, EvaluateConfig, Spec, build_component, parse_spec
 from a2sb_core.devices.choice import choose_device
 from a2sb_core.errors import ConfigError, ModelError
@@ -115,17 +116,22 @@ class ModelSystem(System):
         spec: Spec,
         steps: int | None,
         config: EvaluateConfig,
-        load: Callable[[Path], Restorer],
+        load: Callable[[Path, str], Restorer],
     ) -> None:
-        if spec.options:
-            raise ConfigError(f"`{spec.text}`: a model takes no options but @STEPS")
+        backend = str(spec.options.get("backend", "torch"))
+        if spec.options.keys() - {"backend"} or backend not in get_args(BackendName):
+            raise ConfigError(
+                f"`{spec.text}`: a model takes no options but @STEPS and "
+                f"backend={'|'.join(get_args(BackendName))}"
+            )
         try:
             folder = find_model(spec.name)
         except ModelError as error:
             known = ", ".join(default_registry().names("restorer"))
             raise ConfigError(f"{error}; restorers: {known}") from error
-        self.label = spec.text if steps is None else f"{spec.name}@{steps}"
+        self.label = spec.text if steps is None else f"{spec.text}@{steps}"
         self._folder, self._steps, self._seed, self._load = folder, steps, config.seed, load
+        self._backend = backend
         self.identity = {
             "model": describe(read_config(folder)),
             "weights": file_hash(folder / WEIGHTS_NAME),
@@ -134,10 +140,12 @@ class ModelSystem(System):
             "precision": config.precision,
             "device": choose_device(config.device).type,
         }
+        if backend != "torch":
+            self.identity = {**self.identity, "backend": backend}
 
     def restore(self, damaged: Damaged, sample_rate: int, task: str) -> SystemOutput:
         """Restore with the model, which is loaded when it is needed."""
-        restorer = self._load(self._folder)
+        restorer = self._load(self._folder, self._backend)
         model = restorer.model
         corruption = model.corruption.for_task(task)
         given = used_only(corruption, model.uses(corruption), damaged.parameters)
@@ -174,8 +182,8 @@ def load_systems(config: EvaluateConfig) -> list[System]:
     """
 
     @lru_cache(maxsize=1)  # trials come system by system
-    def load(folder: Path) -> Restorer:
-        return Restorer.from_pretrained(folder, config.device, config.precision)
+    def load(folder: Path, backend: str) -> Restorer:
+        return Restorer.from_pretrained(folder, config.device, config.precision, backend=backend)
 
     systems: list[System] = [Untouched()]
     for text in config.systems:
@@ -191,7 +199,7 @@ def load_systems(config: EvaluateConfig) -> list[System]:
 
 
 def _systems_of(
-    text: str, config: EvaluateConfig, load: Callable[[Path], Restorer]
+    text: str, config: EvaluateConfig, load: Callable[[Path, str], Restorer]
 ) -> list[System]:
     """Return the system that a text names; a model comes once for each number of steps."""
     spec, steps = _split_steps(text)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from types import MappingProxyType
-from typing import cast
+from typing import Protocol, Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,8 +26,36 @@ from a2sb_core.interfaces import (
 )
 
 
+class Runtime(Protocol):
+    """Evaluates the denoiser of a model in place of PyTorch.
+
+    Attributes:
+        name: name of the backend, which differs between runtimes with different results.
+        bytes: memory of its weights.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return the name."""
+        ...
+
+    @property
+    def bytes(self) -> int:
+        """Return the bytes."""
+        ...
+
+    def check(self, model: Model) -> None:
+        """Raise a ModelError if it does not evaluate this model."""
+
+    def denoiser(self, conditioning: Tensor) -> Denoiser:
+        """Return the denoiser for items with one damage, as :meth:`Model.conditioning` (1, 2 K)."""
+
+
 class Model(nn.Module):
     """All parts of a :class:`ModelConfig`; ``prediction`` and ``backbone`` hold what is learned.
+
+    Attributes:
+        runtime: evaluates the denoiser in place of PyTorch, if it is not None.
 
     Raises:
         ConfigError: the damage needs more audio channels together than the representation encodes,
@@ -36,6 +65,7 @@ class Model(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.runtime: Runtime | None = None
         self.representation = cast(Representation, config.representation.build())
         self.corruption = cast(Corruption, config.corruption.build())
         self.bridge = cast(Bridge, config.bridge.build())
@@ -77,17 +107,30 @@ class Model(nn.Module):
 
     def denoiser(self, damage: Mapping[str, float] = MappingProxyType({})) -> Denoiser:
         """Return x0_hat = D(state) of this model, for items with one known damage."""
-        network = self._network(self.conditioning([damage]))
-        return self.prediction.denoiser(network, self.bridge)
+        conditioning = self.conditioning([damage])
+        if self.runtime is not None:
+            return self.runtime.denoiser(conditioning)
+        return self.prediction.denoiser(self.network(conditioning), self.bridge)
 
-    def _network(self, conditioning: Tensor | None) -> Network:
+    def evaluated_by(self, runtime: Runtime) -> Self:
+        """Return this model, whose denoiser another runtime evaluates.
+
+        Raises:
+            ModelError: the runtime evaluates another model.
+        """
+        runtime.check(self)
+        model = copy(self)
+        model.runtime = runtime
+        return model
+
+    def network(self, conditioning: Tensor | None) -> Network:
         """Return the backbone, whose condition is followed by the parameters (B or 1, 2 K)."""
         if not self.config.condition_on:
             return self.backbone
         given = self.conditioning([{}]) if conditioning is None else conditioning
 
         def network(x: Tensor, t: Tensor, condition: Tensor | None) -> Tensor:
-            planes = given.to(x)[:, :, None, None].expand(len(x), -1, *x.shape[2:])
+            planes = given.to(x)[:, :, None, None].expand(x.shape[0], -1, *x.shape[2:])
             if condition is not None:
                 planes = torch.cat([condition, planes], dim=1)
             output: Tensor = self.backbone(x, t, planes)
@@ -97,7 +140,7 @@ class Model(nn.Module):
 
     def errors(self, x0: Tensor, state: State, conditioning: Tensor | None = None) -> Tensor:
         """Return the loss of each value before its mean, (B, ch, F, W)."""
-        return self.prediction.errors(self._network(conditioning), self.bridge, x0, state)
+        return self.prediction.errors(self.network(conditioning), self.bridge, x0, state)
 
     def forward(
         self,
@@ -116,7 +159,7 @@ class Model(nn.Module):
         state = State(xt, t, x1, missing)
         if not estimate:
             return self.errors(x0, state, conditioning)
-        network, bridge = _Once(self._network(conditioning)), self.bridge
+        network, bridge = _Once(self.network(conditioning)), self.bridge
         errors = self.prediction.errors(network, bridge, x0, state)
         return errors, self.prediction.denoise(network, bridge, state)
 

@@ -248,6 +248,7 @@ def load_restorers(
     *,
     compile: bool = False,
     max_bytes: int | None = None,
+    backend: str = "torch",
 ) -> tuple[Restorer, ...]:
     """Load the models of the steps of a chain, each model once.
 
@@ -258,7 +259,9 @@ def load_restorers(
     """
     share = max_bytes and max_bytes // len(models)
     restorers = {
-        model: Restorer.from_pretrained(model, device, precision, compile=compile, max_bytes=share)
+        model: Restorer.from_pretrained(
+            model, device, precision, compile=compile, max_bytes=share, backend=backend
+        )
         for model in dict.fromkeys(models)
     }
     return tuple(restorers[model] for model in models)

@@ -143,11 +143,14 @@ class Memory:
 
     def _weights(self) -> int:
         parts = [*self.model.parameters(), *self.model.buffers()]
-        return sum(part.numel() * part.element_size() for part in parts)
+        runtime = self.model.runtime
+        return sum(part.numel() * part.element_size() for part in parts) + (
+            0 if runtime is None else runtime.bytes
+        )
 
     def _window_bytes(self, frames: int, plan: Plan) -> int:
         """Return the memory of the evaluation of one window."""
-        if frames <= MEASURED_FRAMES:
+        if frames <= MEASURED_FRAMES or self.model.runtime is not None:  # of a fixed window
             return self._measured_bytes(frames, plan)
         sizes = (MEASURED_FRAMES // 2, MEASURED_FRAMES)
         half, full = (self._measured_bytes(n, plan) for n in sizes)

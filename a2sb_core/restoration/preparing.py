@@ -145,6 +145,8 @@ class Restoration:
             "output_rate": self.output_rate,
             "stereo": self.options.stereo,
         }
+        if self.model.runtime is not None:
+            always["backend"] = self.model.runtime.name
         if self.earlier:
             always["earlier"] = [one.settings() for one in self.earlier]
         if plan is None:

@@ -14,11 +14,13 @@ from a2sb_core.audio.arrays import as_rate
 from a2sb_core.config.model import ModelConfig
 from a2sb_core.devices.allocator import kept_memory
 from a2sb_core.devices.choice import choose_device, choose_precision, compile_network
-from a2sb_core.errors import AudioError, TaskError
+from a2sb_core.errors import AudioError, ModelError, TaskError
 from a2sb_core.interfaces import Recording
-from a2sb_core.models.folder import save_model
-from a2sb_core.models.loading import build_model, load_model
+from a2sb_core.models.folder import load_folder, save_model
+from a2sb_core.models.loading import build_model
+from a2sb_core.models.locating import find_model
 from a2sb_core.models.model import Model
+from a2sb_core.models.onnx_files import with_backend
 from a2sb_core.restoration.damage import Damage, inspect
 from a2sb_core.restoration.listener import Listener
 from a2sb_core.restoration.many import map_recordings, one_for_each, usual_workers
@@ -51,7 +53,8 @@ class Restorer:
     after the other: a restoration keeps its state in objects of its own.
 
     Args:
-        model: the model; :meth:`from_pretrained` loads one.
+        model: the model; :meth:`from_pretrained` loads one. A model with another runtime than
+            PyTorch (:meth:`Model.evaluated_by`) runs on the CPU in 32-bit floats.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``.
         precision: ``auto`` (bf16 where the device computes faster in it), ``fp32`` or ``bf16``.
         compile: compile the network with ``torch.compile`` on first use, on CUDA with CUDA graphs.
@@ -76,6 +79,8 @@ class Restorer:
         compile: bool = False,
         max_bytes: int | None = None,
     ) -> None:
+        if model.runtime is not None:
+            device, precision = _of_runtime(device, precision, compile)
         self.device = choose_device(device)
         self.precision = choose_precision(self.device, precision)
         self.model = model.to(self.device).eval()
@@ -92,17 +97,30 @@ class Restorer:
         *,
         compile: bool = False,
         max_bytes: int | None = None,
+        backend: str = "torch",
         **hub: Any,
     ) -> Restorer:
         """Load a model by registered name, folder or Hugging Face hub id.
 
-        ``hub`` may hold ``revision``, ``cache_dir`` and ``local_files_only``.
+        Args:
+            source: registered name, folder or hub id.
+            device: see :class:`Restorer`, as for ``precision``, ``compile`` and ``max_bytes``.
+            precision: see :class:`Restorer`.
+            compile: see :class:`Restorer`.
+            max_bytes: see :class:`Restorer`.
+            backend: ``torch``, or ``onnx`` or ``onnx-int8`` for ONNX Runtime on the CPU, see
+                :func:`a2sb_core.models.onnx_files.with_backend`.
+            **hub: may hold ``revision``, ``cache_dir`` and ``local_files_only``.
 
         Raises:
-            ModelError: the model is not found or invalid, or the device is not available.
+            ModelError: the model is not found or invalid, or the device or backend is not
+                available.
         """
+        if backend != "torch":
+            device, precision = _of_runtime(device, precision, compile)
         choose_precision(choose_device(device), precision)  # fail before the model is loaded
-        model = load_model(source, **hub)
+        folder = find_model(source, **hub)
+        model = with_backend(load_folder(folder), backend, folder)
         return cls(model, device, precision, compile=compile, max_bytes=max_bytes)
 
     @classmethod
@@ -338,3 +356,21 @@ class Restorer:
         """Inspect an open file or pipe; :meth:`Restoration.run` restores it."""
         rate = self.model.representation.sample_rate
         return prepare(self.memory, source.formed(options.stereo).recording(rate), options)
+
+
+def _of_runtime(device: str, precision: str, compile: bool) -> tuple[str, str]:
+    """Return the device and the precision of a runtime other than PyTorch.
+
+    Raises:
+        ModelError: another device or precision is wanted, or compilation.
+    """
+    chosen = {"device": (device, "cpu"), "precision": (precision, "fp32")}
+    for name, (wanted, only) in chosen.items():
+        if wanted not in ("auto", only):
+            raise ModelError(
+                f"ONNX Runtime evaluates the network with the {name} {only} and not {wanted}; "
+                "leave it out, or use the backend torch"
+            )
+    if compile:
+        raise ModelError("only the network of the backend torch can be compiled; leave it out")
+    return "cpu", "fp32"

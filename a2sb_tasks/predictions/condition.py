@@ -29,7 +29,7 @@ def condition(tell: Tell, state: State) -> Tensor | None:
         return None
     x1, missing = state.x1, state.missing
     region = torch.ones_like(x1[:, :1]) if missing is None else missing.to(x1.dtype)
-    region = region.expand(len(x1), 1, *x1.shape[2:])
+    region = region.expand(x1.shape[0], 1, *x1.shape[2:])
     if tell == "missing":
         return region
     known = x1 if missing is None or tell == "degraded" else x1.masked_fill(missing, 0)

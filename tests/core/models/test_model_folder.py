@@ -226,6 +226,6 @@ def test_an_absent_device_is_refused_before_anything_is_loaded(monkeypatch):
     def fail(*_, **__):
         raise AssertionError("loaded")
 
-    monkeypatch.setattr("a2sb_core.restoration.restorer.load_model", fail)
+    monkeypatch.setattr("a2sb_core.restoration.restorer.find_model", fail)
     with pytest.raises(ModelError, match="`cuda:99` is not available on this machine"):
         Restorer.from_pretrained("tiny", device="cuda:99")
