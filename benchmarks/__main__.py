@@ -1,6 +1,7 @@
 """Run benchmarks: `python benchmarks NAME [OPTIONS]`.
 
-Without a name, all benchmarks that need no audio run. `python benchmarks steps CLIPS` measures
+Without a name, all benchmarks that need no audio run. `python benchmarks all` prints one table of
+ratios of the shipped model, its parts and peers. `python benchmarks steps CLIPS` measures
 quality against steps on clean clips of your own. `python benchmarks ray_scaling` needs Ray
 (a2sb[ray]), and `python benchmarks runtimes` needs ONNX Runtime (a2sb[onnx]). `python benchmarks
 fuzz` runs the command line on damaged files.
