@@ -41,6 +41,9 @@ DeviceOption = Annotated[
         autocompletion=completion.devices,
     ),
 ]
+HostOption = Annotated[
+    str, typer.Option(help="Address to listen at; 127.0.0.1: this machine only, 0.0.0.0: all.")
+]
 PrecisionOption = Annotated[
     str,
     typer.Option(

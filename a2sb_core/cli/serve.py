@@ -11,7 +11,7 @@ import typer
 
 from a2sb_core.cli.grouping import grouped
 from a2sb_core.cli.limit_options import LimitOptions
-from a2sb_core.cli.options import DeviceOption, ModelOption
+from a2sb_core.cli.options import DeviceOption, HostOption, ModelOption
 from a2sb_core.config.defaults import DEFAULT_MODEL
 from a2sb_core.errors import A2SBError
 
@@ -28,9 +28,7 @@ GRACE_S = 2
 class AccessOptions:
     """The address of the service, and who may use it."""
 
-    host: Annotated[
-        str, typer.Option(help="Address to listen at; 127.0.0.1: this machine only, 0.0.0.0: all.")
-    ] = "127.0.0.1"
+    host: HostOption = "127.0.0.1"
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")
     ] = 8000

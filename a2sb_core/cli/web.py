@@ -10,7 +10,7 @@ import typer
 
 from a2sb_core.cli.grouping import grouped
 from a2sb_core.cli.limit_options import LimitOptions
-from a2sb_core.cli.options import DeviceOption, ModelOption
+from a2sb_core.cli.options import DeviceOption, HostOption, ModelOption
 from a2sb_core.config.defaults import DEFAULT_MODEL
 from a2sb_core.errors import A2SBError
 
@@ -26,9 +26,7 @@ PASSWORD_NAME = "A2SB_WEB_PASSWORD"
 class ServerOptions:
     """The address of the page, and who may use it."""
 
-    host: Annotated[
-        str, typer.Option(help="Address to listen at; 127.0.0.1: this machine only, 0.0.0.0: all.")
-    ] = "127.0.0.1"
+    host: HostOption = "127.0.0.1"
     port: Annotated[
         int | None,
         typer.Option(

@@ -1,4 +1,4 @@
-"""JobProcess processes, whose work can be ended at any time."""
+"""Processes that do jobs, whose work can be ended at any time."""
 
 from __future__ import annotations
 

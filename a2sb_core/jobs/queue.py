@@ -47,6 +47,9 @@ class QueueFullError(A2SBError):
 class UnknownJobError(A2SBError):
     """There is no such job, or it has been removed."""
 
+    def __init__(self, id_: str) -> None:
+        super().__init__(f"job {id_} does not exist, or has been removed")
+
 
 @dataclass
 class _Entry:
@@ -278,7 +281,7 @@ class JobQueue:
         try:
             return self._entries[id_]
         except KeyError:
-            raise UnknownJobError(f"job {id_} does not exist, or has been removed") from None
+            raise UnknownJobError(id_) from None
 
     def _job(self, id_: str) -> Job:
         entry = self._entry(id_)

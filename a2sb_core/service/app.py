@@ -111,14 +111,11 @@ class Service:
         """Return a job of a client.
 
         Raises:
-            HTTPException: the client has no such job.
+            UnknownJobError: the client has no such job.
         """
-        try:
-            job = self.queue.get(id_)
-        except UnknownJobError as error:
-            raise HTTPException(404, str(error)) from error
+        job = self.queue.get(id_)
         if not self.access.may_see(client, job.ticket.owner):
-            raise HTTPException(404, f"job {id_} does not exist, or has been removed")
+            raise UnknownJobError(id_)
         return self.status(job)
 
     def status(self, job: Job) -> JobStatus:
@@ -191,6 +188,10 @@ def create(service: Service) -> FastAPI:
     _add_job_routes(app, service, client)
     _add_state_routes(app, service, client)
     _add_result_routes(app, service, client)
+
+    @app.exception_handler(UnknownJobError)
+    async def unknown(request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 404)
 
     @app.exception_handler(RequestValidationError)
     async def explain(request: Request, error: Exception) -> JSONResponse:
@@ -347,7 +348,7 @@ async def _events(service: Service, client: str, id_: str) -> AsyncIterator[str]
     while True:
         try:
             job = service.own_job(client, id_)
-        except HTTPException:  # it has been removed
+        except UnknownJobError:  # it has been removed
             return
         if job != last:
             yield f"event: {job.state}\ndata: {job.model_dump_json()}\n\n"

@@ -19,6 +19,7 @@ from pydantic import Field, FiniteFloat, model_validator
 from torch import Tensor
 
 from a2sb_core.interfaces import A2SBError, AudioRestorer, ComponentConfig, TaskError, resample
+from a2sb_tasks.losses.spectral import power
 
 N_FFT, HOP = 2048, 512
 KNOWN_SHARE = 0.9
@@ -235,20 +236,17 @@ def _known(pieces: Tensor, sample_rate: int, parameters: Mapping[str, Any]) -> T
 def _gain(given: Tensor, made: Tensor, known: Tensor) -> Tensor:
     """Return the gains (C, N, 1) of pieces (C, N, T) with the least squares of magnitudes."""
     wanted, found = (_magnitudes(wave) * known for wave in (given, made))
-    power = found.square().sum(dim=(-2, -1))
+    energy = found.square().sum(dim=(-2, -1))
     product = (wanted * found).sum(dim=(-2, -1))
-    gains: Tensor = torch.where(power > 0, product / power.clamp(min=1e-30), 1.0)
+    gains: Tensor = torch.where(energy > 0, product / energy.clamp(min=1e-30), 1.0)
     return gains[..., None]
 
 
 def _magnitudes(wave: Tensor) -> Tensor:
     """Return magnitudes (..., F, W) of audio (..., T)."""
     padded = torch.nn.functional.pad(wave, (0, N_FFT)).flatten(0, -2)
-    window = torch.hann_window(N_FFT)
-    spectrum = torch.stft(
-        padded, N_FFT, HOP, window=window, return_complex=True, pad_mode="constant"
-    )
-    return spectrum.abs().reshape(*wave.shape[:-1], *spectrum.shape[-2:])
+    magnitudes = power(padded, N_FFT, HOP).sqrt()
+    return magnitudes.reshape(*wave.shape[:-1], *magnitudes.shape[-2:])
 
 
 def interpreter_has(python: Sequence[str], package: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from pydantic import Field
@@ -14,7 +14,8 @@ from a2sb_tasks.corruptions.drawing import uniform
 
 EDGE_DB = 15.0
 """Attenuation at the edge, from which content counts as missing."""
-KINDS = ("butterworth", "raised_cosine", "brick_wall")
+Kind = Literal["butterworth", "raised_cosine", "brick_wall"]
+KINDS = get_args(Kind)
 ORDERS = (4, 16)
 """Lowest and highest order of a drawn Butterworth filter."""
 WIDTHS = (0.01, 0.2)
@@ -24,7 +25,7 @@ WIDTHS = (0.01, 0.2)
 class LowPass(FrozenConfig):
     """Magnitude response of a low-pass filter, which leaves phases unchanged."""
 
-    kind: Literal["butterworth", "raised_cosine", "brick_wall"]
+    kind: Kind
     """``butterworth`` is a recursive filter, ``raised_cosine`` the linear-phase filter of a
     resampler, ``brick_wall`` the cut of a codec that leaves out coefficients."""
     cutoff_hz: float = Field(gt=0)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from a2sb_core.interfaces import ComponentConfig, Metric, Outcome, TaskError
 from a2sb_tasks.envelope.bands import centres_hz, levels_db
+from a2sb_tasks.losses.spectral import power
 
 N_FFT, HOP = 2048, 512
 SMALLEST_SPREAD_DB = 0.1
@@ -65,9 +66,6 @@ class LevelCorrelation(Metric):
 
 def _levels(wave: Tensor, sample_rate: int) -> Tensor:
     """Return the levels of audio (C, T) by channel, band and stretch, in dB."""
-    window = torch.hann_window(N_FFT)
-    padded = torch.nn.functional.pad(wave.float(), (0, max(0, N_FFT - wave.shape[-1])))
-    spectrum = torch.stft(padded, N_FFT, HOP, window=window, return_complex=True)
-    power = spectrum.abs().square()
-    freqs_hz = torch.arange(power.shape[1]) * sample_rate / N_FFT
-    return levels_db(power, torch.ones((), dtype=torch.bool), freqs_hz)[0].double()
+    spectrum = power(wave.float(), N_FFT, HOP)
+    freqs_hz = torch.arange(spectrum.shape[1]) * sample_rate / N_FFT
+    return levels_db(spectrum, torch.ones((), dtype=torch.bool), freqs_hz)[0].double()

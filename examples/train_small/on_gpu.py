@@ -32,8 +32,9 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,9 @@ def decode_track(source: Path, target: Path) -> None:
     soundfile.write(target, wave.clip(-1, 1), rate, subtype="PCM_16")
 
 
-def convert(manifest: Path, out: Path, suffix: str, code: Any, *options: Any) -> Path:
+def convert(
+    manifest: Path, out: Path, suffix: str, code: Callable[..., None], *options: Any
+) -> Path:
     """Convert all files of a manifest, and write a manifest of the results to ``out``.
 
     Args:
@@ -93,6 +96,9 @@ def convert(manifest: Path, out: Path, suffix: str, code: Any, *options: Any) ->
         suffix: suffix of the results.
         code: function of the source, the target and ``options`` that converts a file.
         *options: further arguments of ``code``.
+
+    Raises:
+        TrainingError: the manifest or a file cannot be read.
     """
     rows = read_manifest(manifest, ("split", "file_path", "duration"))
     names = [str(Path(row.fields["file_path"]).with_suffix(suffix)) for row in rows]
@@ -101,8 +107,11 @@ def convert(manifest: Path, out: Path, suffix: str, code: Any, *options: Any) ->
             pool.submit(code, row.path, out / name, *options)
             for row, name in zip(rows, names, strict=True)
         ]
-        for job in jobs:
-            job.result()
+        try:
+            for job in jobs:
+                job.result()
+        except (BrokenProcessPool, soundfile.LibsndfileError) as error:
+            raise TrainingError(f"a file of {manifest} cannot be converted: {error}") from error
     text = io.StringIO()
     writer = csv.DictWriter(text, rows[0].fields.keys(), lineterminator="\n")
     writer.writeheader()
