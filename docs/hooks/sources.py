@@ -27,7 +27,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     wanted = {
         path
         for file in files.documentation_pages()
-        for _, path in _outside(file.content_string, file.src_uri)
+        for path in _outside(file.content_string, file.src_uri)
     }
     for path in sorted(wanted):
         files.append(
@@ -40,18 +40,28 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Point links into the repository to the pages of its files."""
-    for target, path in set(_outside(markdown, page.file.src_uri)):
-        up = "../" * page.file.src_uri.count("/")
-        markdown = markdown.replace(f"]({target}", f"]({up}{_page_of(path)}")
-    return markdown
+    up = "../" * page.file.src_uri.count("/")
+
+    def to_page(link: re.Match[str]) -> str:
+        path = _in_repository(link["target"], page.file.src_uri)
+        return link["target"] if path is None else up + _page_of(path)
+
+    return LINK.sub(to_page, markdown)
 
 
-def _outside(markdown: str, page: str) -> Iterator[tuple[str, Path]]:
-    """Yield links out of docs/ to existing files: as written, and as a path in the repository."""
-    for match in LINK.finditer(markdown):
-        path = Path(os.path.normpath(ROOT / "docs" / Path(page).parent / match["target"]))
-        if path.exists() and ROOT / "docs" not in path.parents and ROOT in path.parents:
-            yield match["target"], path.relative_to(ROOT)
+def _outside(markdown: str, page: str) -> Iterator[Path]:
+    """Yield the paths in the repository to which links of a page lead."""
+    for link in LINK.finditer(markdown):
+        path = _in_repository(link["target"], page)
+        if path is not None:
+            yield path
+
+
+def _in_repository(target: str, page: str) -> Path | None:
+    """Return the path, in the repository and out of docs/, that a link leads to, or None."""
+    path = Path(os.path.normpath(ROOT / "docs" / Path(page).parent / target))
+    outside = path.exists() and ROOT / "docs" not in path.parents and ROOT in path.parents
+    return path.relative_to(ROOT) if outside else None
 
 
 def _page_of(path: Path) -> str:
