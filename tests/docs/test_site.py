@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -11,14 +11,10 @@ import pytest
 HOOKS = Path(__file__).parents[2] / "docs" / "hooks"
 
 
-@pytest.fixture(scope="module")
-def sources() -> ModuleType:
-    pytest.importorskip("mkdocs")
-    spec = importlib.util.spec_from_file_location("sources", HOOKS / "sources.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def sources(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(HOOKS)
+    return importlib.import_module("sources")
 
 
 @pytest.mark.parametrize("up, page", [("", "paper.md"), ("../", "reference/parts.md")])
